@@ -1,0 +1,50 @@
+import type { MaybePromise } from '../lib/maybe.js'
+import type { GrantAndTokens, GrantPatch } from '../stores/store.js'
+import type { GrantRecord, GrantScope, TokenRecord } from '../stores/records.js'
+
+/** What `token create` knows; lists are empty where nothing is limited. */
+export interface NewGrant {
+  readonly scope: GrantScope
+  readonly name: string
+  readonly subject?: string
+  readonly tenant?: string
+  readonly lifetimeMs: number
+  readonly models?: readonly string[]
+  readonly endpoints?: readonly string[]
+  readonly origins?: readonly string[]
+  readonly addresses?: readonly string[]
+  readonly rate?: string
+  readonly concurrency?: number
+  readonly maxOutputTokens?: number
+}
+
+export interface IssuedToken {
+  readonly grant: GrantRecord
+  /** The access token, a JWT. It is not kept and cannot be shown again. */
+  readonly token: string
+  readonly expiresAtMs: number
+}
+
+/** A grant as it is at this instant, and the token it was reached by. */
+export interface LiveGrant {
+  readonly record: GrantRecord
+  readonly token: TokenRecord
+}
+
+/** Grants and their access tokens. */
+export interface Access {
+  /** Throws `usage` with what is wrong about a rule, before anything is stored. */
+  create(grant: NewGrant): Promise<IssuedToken>
+  /** Throws `grant_not_found`. Lists are replaced, not added to. */
+  set(id: string, patch: GrantPatch): Promise<GrantRecord>
+  list(): Promise<GrantRecord[]>
+  show(id: string): Promise<GrantAndTokens>
+  /** A new token for the same grant; older ones end after `graceMs`. Throws `grant_not_found`, `token_revoked`. */
+  rotate(id: string, graceMs: number): Promise<IssuedToken>
+  /** Ends the grant for good: no call whose head arrives after this resolves is accepted. `cutStreams` ends open streams too. Throws `grant_not_found`. */
+  revoke(id: string, cutStreams: boolean): Promise<void>
+  /** Checks a token and reads its grant's state now. Throws `token_invalid`, `token_expired`, `token_revoked`, `store_unavailable`. */
+  authenticate(token: string): MaybePromise<LiveGrant>
+  /** The public halves of the keys that access tokens are signed with (RFC 7517). */
+  jwks(): { readonly keys: readonly Readonly<Record<string, unknown>>[] }
+}

@@ -1,0 +1,29 @@
+import type { Secret } from '../lib/secret.js'
+
+/** Every setting, parsed and frozen. The table in schema.ts says each one's name, default, unit and meaning. */
+export interface Settings {
+  readonly home: string
+  readonly masterKey: Secret | undefined
+  readonly masterKeyFile: string | undefined
+  readonly host: string
+  readonly port: number
+  readonly publicUrl: string | undefined
+  readonly databaseUrl: string | undefined
+  readonly durability: 'normal' | 'full'
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  /** CIDR blocks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustProxy: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly tlsCertFile: string | undefined
+  readonly tlsKeyFile: string | undefined
+  readonly maxCalls: number
+  readonly connectTimeoutMs: number
+  readonly headTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly clientTimeoutMs: number
+  readonly shutdownGraceMs: number
+  readonly maxInspectedBytes: number
+  readonly addressRate: string
+  readonly authFailureRate: string
+  readonly http: boolean
+}

@@ -1,0 +1,163 @@
+/**
+ * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `header`: the bare key in the named header; `query`: the key in the named
+ * query parameter, for services that know nothing else. On the CLI: `bearer`, `header:NAME`, `query:NAME`.
+ */
+export type AuthScheme = { readonly type: 'bearer' } | { readonly type: 'header'; readonly name: string } | { readonly type: 'query'; readonly name: string }
+
+/**
+ * What kind of thing an endpoint does; decides whether a grant opens it by itself.
+ * - `inference`: open by default
+ * - `account`: reads or changes what belongs to the whole account at the provider (files, batches, histories); closed unless a grant names it
+ * - `credential`: hands out real credentials; closed unless a grant names it
+ * - `administration`: runs the account; closed unless a grant names it
+ */
+export type EndpointClass = 'inference' | 'account' | 'credential' | 'administration'
+
+/**
+ * Where the model of a call stands. `json`: a JSON pointer (RFC 6901) into the request body, in which a `*` segment stands for every member;
+ * `path`: what `{model}` in the endpoint's pattern matched; `query`: a query parameter; `multipart`: a form field.
+ */
+export type ModelPlace =
+  | { readonly in: 'json'; readonly pointer: string }
+  | { readonly in: 'path' }
+  | { readonly in: 'query'; readonly name: string }
+  | { readonly in: 'multipart'; readonly field: string }
+
+/**
+ * A row of a provider's table. `pattern` is a path relative to the provider's origin, beginning with `/`: `*` stands for anything within one segment,
+ * `{model}` likewise and is remembered, a last segment `**` for the rest of the path and for nothing at all (`/v1/files/**` matches `/v1/files`).
+ */
+export interface Endpoint {
+  /** Upper case, or `*` for any. */
+  readonly method: string
+  readonly pattern: string
+  readonly class: EndpointClass
+  /** Every place a model can stand; empty where the call has none. */
+  readonly models: readonly ModelPlace[]
+  /** The endpoint gives `stream_options` its OpenAI meaning, so that usage can be asked for in a stream. */
+  readonly includeUsage?: boolean
+}
+
+/**
+ * Model tokens of one call, by kind. `inputTokens` and `outputTokens` are totals: cached, cache-write and audio input are parts of the first,
+ * reasoning and audio output parts of the second, whatever way a provider counts.
+ */
+export interface Usage {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly cachedInputTokens: number
+  readonly cacheWriteInputTokens: number
+  readonly reasoningTokens: number
+  readonly audioInputTokens: number
+  readonly audioOutputTokens: number
+}
+
+/** What the body of an error reply is made from. `type` is a code of errors.ts. */
+export interface ErrorFacts {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  readonly requestId: string
+}
+
+/** A wire format that several providers may share: how its errors look and where its numbers stand. */
+export interface Dialect {
+  readonly name: string
+  /** The JSON of an error in the shape the dialect's SDKs know. */
+  errorBody(error: ErrorFacts): unknown
+  /** Names of JSON members that announce usage; a reply or event without any of them is not parsed. */
+  readonly usageMembers: readonly string[]
+  /**
+   * Reads usage out of a parsed JSON reply or stream event. Returns what is known after it: `soFar` unchanged when it says nothing new. Cumulative counts overlay,
+   * they are never added and never taken back to nothing.
+   */
+  readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined
+  /** JSON pointers at which a request body states the most output it wants, in model tokens. */
+  readonly maxOutputPointers: readonly string[]
+  /** JSON pointer of the request's stream switch, where the dialect has one. */
+  readonly streamPointer?: string
+}
+
+/** What a provider says about a key when asked. */
+export interface KeyCheck {
+  readonly method: string
+  /** Relative to the origin. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** Statuses that mean: the key works. */
+  readonly works: readonly number[]
+  /** Statuses that mean: the provider knows the key, but it may not do this. */
+  readonly restricted: readonly number[]
+  /** Statuses that mean: the provider refuses the key. Any status in no list says nothing. */
+  readonly refused: readonly number[]
+}
+
+/** A form of key that the provider issues (or that must not be stored). Only ever a hint: forms change. */
+export interface KeyHint {
+  readonly pattern: RegExp
+  /** What a key of this form is, when it is one that should not be used here, such as an organisation's admin key. */
+  readonly warn?: string
+}
+
+/** One AI service, as data. The relay decides timeouts, retries and aborts; a provider only knows its dialect. */
+export interface Provider {
+  readonly id: string
+  readonly title: string
+  /** Scheme, host and port, without a trailing slash. */
+  readonly origin: string
+  readonly auth: AuthScheme
+  readonly dialect: Dialect
+  readonly keyHints: readonly KeyHint[]
+  readonly keyCheck: KeyCheck | undefined
+  readonly endpoints: readonly Endpoint[]
+  /** Path prefix of the provider's OpenAI-compatible API, where it has one: `/v1`, `/openai/v1`. */
+  readonly compatiblePath?: string
+  /** Sent when the client did not send them, names in lower case. */
+  readonly defaultHeaders: Readonly<Record<string, string>>
+  /** Request headers, lower case, that the global deny-list drops but this provider needs from the client. */
+  readonly allowRequestHeaders: readonly string[]
+  /** Request headers, lower case, dropped for this provider on top of the global deny-list; `*` at the end stands for any rest. */
+  readonly dropRequestHeaders: readonly string[]
+  /** Response headers, lower case, dropped on top of the global deny-list. */
+  readonly dropResponseHeaders: readonly string[]
+  /** Which header carries a key's organization and project, where the provider has such. */
+  readonly organizationHeader?: string
+  readonly projectHeader?: string
+  /** A query parameter in which the client's access token may stand (on upgrades). */
+  readonly tokenQuery?: string
+  /** Whether an error reply means that the provider refuses our key, not the call. `body` is its first 64 KB as text. */
+  keyRefused(status: number, body: string): boolean
+  /** Present on a provider that is answered inside the process. */
+  readonly serve?: LocalUpstream
+}
+
+/** A request as it leaves for a provider. Header names are lower case, names and values in turn. */
+export interface UpstreamRequest {
+  readonly method: string
+  /** Path and query, relative to the origin. */
+  readonly path: string
+  readonly headers: readonly string[]
+  /** The whole body, or its stream, or nothing. */
+  readonly body: Buffer | NodeJS.ReadableStream | undefined
+}
+
+/**
+ * Receives a reply. `head` comes once, then `data` any number of times, then exactly one of `end` and `fail`; after `abort` nothing more comes.
+ * `data` returns false when the receiver wants a pause, ended by `resume`.
+ */
+export interface UpstreamSink {
+  head(status: number, rawHeaders: readonly Buffer[] | readonly string[]): void
+  data(chunk: Buffer): boolean
+  end(): void
+  fail(error: Error): void
+}
+
+/** A reply under way. Both calls are harmless after its end. */
+export interface UpstreamReply {
+  abort(): void
+  resume(): void
+}
+
+/** Answers a request without a network. Must not call the sink before it returns. */
+export type LocalUpstream = (request: UpstreamRequest, sink: UpstreamSink) => UpstreamReply
+

@@ -1,0 +1,22 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+
+export type Request = IncomingMessage | Http2ServerRequest
+export type Response = ServerResponse | Http2ServerResponse
+
+/** One request through the relay, as the server hands it over. */
+export interface Call {
+  /** `call_…`; also the reply's `x-request-id` and the id of its entry. */
+  readonly id: string
+  readonly startedAtMs: number
+  /** First segment of the path: a provider's name. */
+  readonly provider: string
+  /** What follows it, as received, from its first `/`, without the query. */
+  readonly path: string
+  /** From `?`, or empty. */
+  readonly query: string
+  readonly request: Request
+  readonly response: Response
+  /** The client's, by the trusted-proxy rules; an IPv4-mapped address is written as IPv4. */
+  readonly address: string
+}

@@ -1,0 +1,140 @@
+/** What the store keeps. Times are epoch milliseconds; `null` is "not so" or "never". Only ciphertext of secrets is ever in here. */
+
+export type KeyState = 'active' | 'disabled'
+
+export interface KeyRecord {
+  readonly id: string
+  readonly tenant: string
+  /** Whose own key it is; `null`: the tenant's. */
+  readonly user: string | null
+  readonly provider: string
+  readonly name: string
+  /** Replaces the provider's origin; may carry a path prefix. `null`: the provider's own. */
+  readonly baseUrl: string | null
+  /** The operator said on this machine that the base URL may lie in a private network. */
+  readonly allowPrivate: boolean
+  /** `bearer`, `header:NAME`, `query:NAME`; `null`: the provider's own. */
+  readonly auth: string | null
+  /** Of a custom provider. `null`: the provider's own. */
+  readonly dialect: string | null
+  readonly organization: string | null
+  readonly project: string | null
+  /** A compact JWE, as the vault made it. */
+  readonly sealed: string
+  /** Version of the master key when it was sealed; part of what the seal binds. */
+  readonly masterKeyVersion: number
+  /** 1, and one more with each rotation of the secret. */
+  readonly version: number
+  readonly state: KeyState
+  /** When the provider last refused the key, unless it has worked since. */
+  readonly rejectedAtMs: number | null
+  readonly createdAtMs: number
+  readonly rotatedAtMs: number | null
+}
+
+/** Which keys a grant may use. */
+export type GrantScope =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'providers'; readonly providers: readonly string[] }
+  | { readonly kind: 'keys'; readonly keys: readonly string[] }
+
+export interface GrantRecord {
+  readonly id: string
+  readonly tenant: string
+  readonly name: string
+  /** For whom it is, in the operator's words. */
+  readonly subject: string | null
+  readonly scope: GrantScope
+  /** Globs; empty: any model. */
+  readonly models: readonly string[]
+  /** `inference`, `*`, or `[METHOD ]PATTERN`; empty: inference. */
+  readonly endpoints: readonly string[]
+  /** Web origins; empty: any, and calls without one. */
+  readonly origins: readonly string[]
+  /** Addresses and CIDR blocks; empty: any. */
+  readonly addresses: readonly string[]
+  /** As written: `60/m`. */
+  readonly rate: string | null
+  readonly concurrency: number | null
+  /** Most model tokens one call may ask for. */
+  readonly maxOutputTokens: number | null
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly revokedAtMs: number | null
+  /** Streams open at the revocation are to be cut too. */
+  readonly cutStreams: boolean
+}
+
+/** One access token of a grant. The token itself is not kept. */
+export interface TokenRecord {
+  readonly jti: string
+  readonly grantId: string
+  readonly issuedAtMs: number
+  /** Not accepted from here on; brought forward when the token is replaced. */
+  readonly expiresAtMs: number
+}
+
+/**
+ * How a call ended. `ok`: the reply went out whole, whatever its status; `refused`: by us; `failed`: no whole reply from the provider;
+ * `client_gone`: the client left first; `cut`: ended by us midway (revoked, shutting down).
+ */
+export type Outcome = 'ok' | 'refused' | 'failed' | 'client_gone' | 'cut'
+
+/** Where the counts come from. `none`: the call had no model tokens to count. */
+export type UsageSource = 'provider' | 'estimated' | 'none'
+
+/** One line of the ledger: one attempt of one call. Never a body, never a secret, never the value of a query parameter. */
+export interface Entry {
+  /** The call's id, also its `x-request-id`. */
+  readonly id: string
+  readonly attempt: number
+  readonly startedAtMs: number
+  readonly tenant: string
+  readonly grantId: string
+  readonly tokenId: string
+  readonly subject: string | null
+  readonly keyId: string | null
+  readonly provider: string
+  readonly method: string
+  /** The endpoint's pattern, or the path where no row matched. */
+  readonly endpoint: string
+  readonly model: string | null
+  /** What the client was answered; 499 where it had gone. */
+  readonly status: number
+  readonly outcome: Outcome
+  /** A code of errors.ts, where we refused or failed. */
+  readonly errorCode: string | null
+  readonly usageSource: UsageSource
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly cachedInputTokens: number
+  readonly cacheWriteInputTokens: number
+  readonly reasoningTokens: number
+  readonly audioInputTokens: number
+  readonly audioOutputTokens: number
+  readonly costMicroDollars: number | null
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly durationMs: number
+  /** From the call's head to the reply's first byte. */
+  readonly firstByteMs: number | null
+  readonly address: string
+  readonly upstreamRequestId: string | null
+}
+
+export const usageDimensions = ['key', 'grant', 'user', 'tenant', 'model', 'provider', 'day'] as const
+export type UsageDimension = (typeof usageDimensions)[number]
+
+export interface UsageRow {
+  /** The value of the dimension; `day` is `YYYY-MM-DD` in UTC; empty where an entry has none. */
+  readonly value: string
+  readonly calls: number
+  /** Of those, how many carry estimated counts. */
+  readonly estimated: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly cachedInputTokens: number
+  readonly reasoningTokens: number
+  /** Sum over priced entries; `null` where none is priced. */
+  readonly costMicroDollars: number | null
+}

@@ -1,0 +1,80 @@
+import type { MaybePromise } from '../lib/maybe.js'
+import type { Entry, GrantRecord, KeyRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
+
+/** What a change may touch of a record; everything else is fixed when it is made. */
+export type KeyPatch = Partial<Pick<KeyRecord, 'name' | 'sealed' | 'masterKeyVersion' | 'version' | 'state' | 'rejectedAtMs' | 'rotatedAtMs'>>
+export type GrantPatch = Partial<Omit<GrantRecord, 'id' | 'tenant' | 'createdAtMs'>>
+
+export interface GrantAndTokens {
+  readonly grant: GrantRecord
+  /** Every token of it that was ever issued and has not been pruned. */
+  readonly tokens: readonly TokenRecord[]
+}
+
+/**
+ * Where records outlive the process. A store sees ciphertext of secrets only.
+ *
+ * Every method is safe to call concurrently and from several processes, and a change has been committed (durable as `SOAKP_DURABILITY` says) when it
+ * returns or resolves. Methods may answer at once or with a promise; `MaybePromise` lets the relay skip waiting for what is there. "Not there" is a value
+ * (`undefined`, `false`), never an error. I/O trouble is a SoakpError: `store_locked`, `store_full`, `store_damaged`, `store_unavailable`, with the
+ * driver's error as its cause; after one, nothing of the attempted change is kept.
+ */
+export interface Store {
+  /**
+   * A number that rises with every committed change to keys, grants or tokens, by whichever process. Called for the head of every call: it must cost
+   * microseconds when nothing changed, and must see every change committed before it was called.
+   */
+  policyGeneration(): MaybePromise<number>
+
+  insertKey(key: KeyRecord): MaybePromise<void>
+  getKey(id: string): MaybePromise<KeyRecord | undefined>
+  /** In the order they were made. An absent filter field matches all. */
+  listKeys(filter?: { tenant?: string; provider?: string }): MaybePromise<KeyRecord[]>
+  /** False: there is no such key. `ifVersion`: change it only while its `version` is this, else false. */
+  updateKey(id: string, patch: KeyPatch, ifVersion?: number): MaybePromise<boolean>
+  removeKey(id: string): MaybePromise<boolean>
+
+  /** Both or neither. */
+  insertGrant(grant: GrantRecord, token: TokenRecord): MaybePromise<void>
+  getGrant(id: string): MaybePromise<GrantAndTokens | undefined>
+  listGrants(): MaybePromise<GrantRecord[]>
+  updateGrant(id: string, patch: GrantPatch): MaybePromise<boolean>
+  /** Adds `token` and brings every older token's end forward to `oldTokensEndAtMs` if it is later; both or neither. False: no such grant, or revoked. */
+  replaceTokens(token: TokenRecord, oldTokensEndAtMs: number): MaybePromise<boolean>
+
+  /** All of them in one commit, in this order; none if it fails. */
+  appendEntries(entries: readonly Entry[]): MaybePromise<void>
+  /** Oldest first. */
+  listEntries(filter: { sinceMs?: number; id?: string; limit?: number }): MaybePromise<Entry[]>
+  /** Sums of the entries started at or after `sinceMs`, by one dimension, largest number of calls first. `day` is sorted by day instead. */
+  usageBy(dimension: UsageDimension, sinceMs: number): MaybePromise<UsageRow[]>
+
+  /** Whether a write could be committed now; throws as a write would. */
+  probe(): MaybePromise<void>
+  /** A consistent copy of everything, made while others go on, encrypted as the original. The file must not exist. */
+  backupTo(file: string): MaybePromise<void>
+  /** Reads the whole store and reports what is wrong with it; empty when sound. */
+  verify(): MaybePromise<string[]>
+  close(): MaybePromise<void>
+}
+
+/** What a store's module exports to the registry. */
+export interface StoreKind {
+  /** Scheme of `SOAKP_DATABASE_URL`: `sqlite`, `memory`. */
+  readonly scheme: string
+  readonly title: string
+  open(options: StoreOptions): MaybePromise<Store>
+}
+
+export interface StoreOptions {
+  /** What follows the scheme: a path, a host. */
+  readonly location: string
+  /** 32 bytes, as a secret KeyObject. */
+  readonly databaseKey: import('node:crypto').KeyObject
+  /** `full`: a commit survives power loss; `normal`: it survives the end of the process. */
+  readonly durability: 'normal' | 'full'
+  /** Whether a database that is not there is made. */
+  readonly create: boolean
+  /** For records a store makes itself and for pruning. */
+  readonly now: () => number
+}
