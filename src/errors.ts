@@ -12,17 +12,26 @@ interface ErrorRow {
 export const errors = {
   // asked wrongly
   usage: { status: 400, exit: 2, text: 'The command or request is not understood.' },
+  cancelled: { status: 499, exit: 130, text: 'Cancelled.' },
   invalid_request: { status: 400, exit: 2, text: 'The request is malformed.' },
   invalid_path: { status: 400, exit: 2, text: 'The path is not acceptable: no encoded dot segments, backslashes or control bytes.' },
   invalid_body: { status: 400, exit: 2, text: 'The body cannot be read as its content type says.' },
   ambiguous_body: { status: 400, exit: 2, text: 'A name that a rule depends on appears twice, or in two spellings, in the body.' },
   several_tokens: { status: 400, exit: 2, text: 'The request carries two different access tokens.' },
-  real_key_sent: { status: 400, exit: 2, text: 'This looks like a provider key. Send a soakp access token, and consider that key exposed.' },
+  real_key_sent: {
+    status: 400,
+    exit: 2,
+    text: 'This looks like a provider key. Send a soakp access token, and consider that key exposed.',
+  },
   misdirected: { status: 421, exit: 2, text: 'This host name is not served here.' },
   not_found: { status: 404, exit: 66, text: 'There is nothing here.' },
   method_not_allowed: { status: 405, exit: 2, text: 'This method is not served here.' },
   body_too_large: { status: 413, exit: 2, text: 'The body is larger than what can be checked against the rules of this grant.' },
-  encoded_body: { status: 415, exit: 2, text: 'A compressed body cannot be checked against the rules of this grant; send it uncompressed.' },
+  encoded_body: {
+    status: 415,
+    exit: 2,
+    text: 'A compressed body cannot be checked against the rules of this grant; send it uncompressed.',
+  },
   navigation_refused: { status: 403, exit: 77, text: 'This address is for programs; a browser may not open it as a page.' },
 
   // who are you
@@ -54,7 +63,11 @@ export const errors = {
 
   // upstream
   provider_key_rejected: { status: 502, exit: 69, text: 'The provider refused the stored key. The operator has to replace it.' },
-  provider_reply_withheld: { status: 502, exit: 69, text: 'The provider replied with an error that contained the stored key; it is not passed on.' },
+  provider_reply_withheld: {
+    status: 502,
+    exit: 69,
+    text: 'The provider replied with an error that contained the stored key; it is not passed on.',
+  },
   provider_unreachable: { status: 502, exit: 69, text: 'The provider cannot be reached.', retry: true },
   provider_timeout: { status: 504, exit: 69, text: 'The provider did not answer in time.', retry: true },
   provider_broke_off: { status: 502, exit: 69, text: 'The provider broke off its reply.', retry: true },
@@ -107,7 +120,10 @@ export class SoakpError extends Error {
   readonly retryAfterSeconds: number | undefined
 
   constructor(code: ErrorCode, detail?: string, options: ErrorOptions = {}) {
-    super(detail === undefined ? errors[code].text : `${errors[code].text} ${detail}`, 'cause' in options ? { cause: options.cause } : undefined)
+    super(
+      detail === undefined ? errors[code].text : `${errors[code].text} ${detail}`,
+      'cause' in options ? { cause: options.cause } : undefined,
+    )
     this.code = code
     this.detail = detail
     this.hint = options.hint

@@ -17,11 +17,15 @@ export interface NewKey {
   readonly project?: string
 }
 
+/** Looks at a record that is about to be stored, such as by asking its provider; throws to prevent it. */
+export type Accept = (record: KeyRecord) => Promise<void>
+
 /** Seals and opens keys. The plaintext of a key is a `Secret`, and leaves only through `open`. */
 export interface Vault {
-  put(key: NewKey): Promise<KeyRecord>
-  /** Replaces the secret; calls under way go on with the old one. Throws `key_not_found`. */
-  rotate(id: string, secret: Secret): Promise<KeyRecord>
+  /** `accept` sees the sealed record before it is stored; what it throws is passed on, and nothing was stored. */
+  put(key: NewKey, accept?: Accept): Promise<KeyRecord>
+  /** Replaces the secret, if `accept` lets it; calls under way go on with the old one. Throws `key_not_found`. */
+  rotate(id: string, secret: Secret, accept?: Accept): Promise<KeyRecord>
   /**
    * The key of this record, for one call: the caller wipes it. Answers at once when the key was opened before (it is kept sealed in memory under a key made
    * at start). Throws `key_unreadable` when record and seal disagree in any bound field.
