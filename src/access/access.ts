@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../lib/maybe.js'
-import type { GrantAndTokens, GrantPatch } from '../stores/store.js'
 import type { GrantRecord, GrantScope, TokenRecord } from '../stores/records.js'
+import type { GrantAndTokens, GrantPatch } from '../stores/store.js'
 
 /** What `token create` knows; lists are empty where nothing is limited. */
 export interface NewGrant {

@@ -2,7 +2,10 @@
  * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `header`: the bare key in the named header; `query`: the key in the named
  * query parameter, for services that know nothing else. On the CLI: `bearer`, `header:NAME`, `query:NAME`.
  */
-export type AuthScheme = { readonly type: 'bearer' } | { readonly type: 'header'; readonly name: string } | { readonly type: 'query'; readonly name: string }
+export type AuthScheme =
+  | { readonly type: 'bearer' }
+  | { readonly type: 'header'; readonly name: string }
+  | { readonly type: 'query'; readonly name: string }
 
 /**
  * What kind of thing an endpoint does; decides whether a grant opens it by itself.
@@ -160,4 +163,3 @@ export interface UpstreamReply {
 
 /** Answers a request without a network. Must not call the sink before it returns. */
 export type LocalUpstream = (request: UpstreamRequest, sink: UpstreamSink) => UpstreamReply
-

@@ -2,7 +2,9 @@ import type { MaybePromise } from '../lib/maybe.js'
 import type { Entry, GrantRecord, KeyRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
 
 /** What a change may touch of a record; everything else is fixed when it is made. */
-export type KeyPatch = Partial<Pick<KeyRecord, 'name' | 'sealed' | 'masterKeyVersion' | 'version' | 'state' | 'rejectedAtMs' | 'rotatedAtMs'>>
+export type KeyPatch = Partial<
+  Pick<KeyRecord, 'name' | 'sealed' | 'masterKeyVersion' | 'version' | 'state' | 'rejectedAtMs' | 'rotatedAtMs'>
+>
 export type GrantPatch = Partial<Omit<GrantRecord, 'id' | 'tenant' | 'createdAtMs'>>
 
 export interface GrantAndTokens {

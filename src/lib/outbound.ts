@@ -1,0 +1,143 @@
+import { subscribe } from 'node:diagnostics_channel'
+import { type LookupAddress, lookup as systemLookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { SoakpError } from '../errors.js'
+import { isLoopbackAddress, isPublicAddress } from './ip.js'
+
+/** Where to and how patiently. All times in milliseconds. */
+export interface OutboundOptions {
+  readonly connectTimeoutMs: number
+  /** Until the reply's head has come. */
+  readonly headTimeoutMs: number
+  /** Between two pieces of a reply. */
+  readonly idleTimeoutMs: number
+}
+
+/** The only way out of the process for HTTP. One pool of connections per origin and per answer to "may it be private". */
+export interface Outbound {
+  /** A pool for this origin. Throws `base_url_refused` for an origin that no connection may go to. */
+  pool(origin: string, allowPrivate: boolean): Pool
+  close(): Promise<void>
+}
+
+/**
+ * Checks an origin or base URL before it is stored or used. `https:` anywhere public; private networks only when the operator said so; `http:` only to
+ * loopback, and then also only when the operator said so. Names are checked again on the address that is actually connected to.
+ */
+export function checkBaseUrl(text: string, allowPrivate: boolean): URL {
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch (cause) {
+    throw new SoakpError('base_url_refused', 'It is not a URL.', { cause })
+  }
+  const host = bareHost(url.hostname)
+  const refuse = (why: string, hint?: string) => new SoakpError('base_url_refused', why, hint === undefined ? {} : { hint })
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refuse('It must begin with https:.')
+  if (url.username || url.password) throw refuse('It must not hold a user name or password.')
+  if (url.search || url.hash) throw refuse('It must not hold a query or fragment.')
+  const literal = isIP(host) !== 0
+  const loopback = host === 'localhost' || host.endsWith('.localhost') || (literal && isLoopbackAddress(host))
+  if (url.protocol === 'http:' && !loopback) throw refuse('Plain http: would send the key in the clear; use https:.')
+  if (!allowPrivate && (loopback || (literal && !isPublicAddress(host)))) {
+    throw refuse('It points into a private network.', 'if this is meant, say --allow-private')
+  }
+  return url
+}
+
+export function createOutbound(options: OutboundOptions): Outbound {
+  forgetSentHeaders()
+  const pools = new Map<string, Pool>()
+  return {
+    pool(origin, allowPrivate) {
+      const name = allowPrivate ? `private ${origin}` : origin
+      let pool = pools.get(name)
+      if (!pool) {
+        checkBaseUrl(origin, allowPrivate)
+        pool = makePool(origin, allowPrivate, options)
+        pools.set(name, pool)
+      }
+      return pool
+    },
+    async close() {
+      const open = [...pools.values()]
+      pools.clear()
+      await Promise.all(open.map(pool => pool.destroy()))
+    },
+  }
+}
+
+function makePool(origin: string, allowPrivate: boolean, options: OutboundOptions): Pool {
+  const connect = buildConnector({
+    timeout: options.connectTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+    ...(allowPrivate ? {} : { lookup: publicLookup }),
+  })
+  return new Pool(origin, {
+    connect,
+    pipelining: 1,
+    headersTimeout: options.headTimeoutMs,
+    bodyTimeout: options.idleTimeoutMs,
+    keepAliveTimeout: 30_000,
+    // a provider's head is small; what is larger is not one
+    maxHeaderSize: 64 * 1024,
+  })
+}
+
+/** Resolves as the system does, and fails when any address found is not public: a name with one foot in a private network is not trusted. */
+const publicLookup: LookupFunction = (hostname, lookupOptions, done) => {
+  systemLookup(hostname, { ...lookupOptions, all: true }, (error, found) => {
+    if (error) return done(error, '', 0)
+    const addresses = found as LookupAddress[]
+    if (addresses.length === 0 || addresses.some(({ address }) => !isPublicAddress(address))) {
+      return done(new SoakpError('base_url_refused', `${hostname} resolves into a private network.`), '', 0)
+    }
+    if (lookupOptions.all) return done(null, addresses)
+    const first = addresses[0] as LookupAddress
+    done(null, first.address, first.family)
+  })
+}
+
+function bareHost(hostname: string): string {
+  return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+}
+
+let forgetting = false
+
+/** undici keeps a request's headers, and so the key, until its reply has ended. Once they are written they are only a leak. */
+function forgetSentHeaders(): void {
+  if (forgetting) return
+  forgetting = true
+  subscribe('undici:client:sendHeaders', message => {
+    const { request } = message as { request: { headers: unknown[] } }
+    request.headers = []
+  })
+}
+
+export interface AskOptions {
+  readonly method: Dispatcher.HttpMethod
+  /** Path and query. */
+  readonly path: string
+  readonly headers: readonly string[]
+  readonly timeoutMs: number
+}
+
+/** One small request and its reply, read whole up to 64 KB; for asking a provider something, not for relaying. */
+export async function ask(pool: Pool, options: AskOptions): Promise<{ status: number; body: string }> {
+  const { statusCode, body } = await pool.request({
+    method: options.method,
+    path: options.path,
+    headers: [...options.headers],
+    signal: AbortSignal.timeout(options.timeoutMs),
+  })
+  const pieces: Buffer[] = []
+  let size = 0
+  for await (const piece of body) {
+    pieces.push(piece as Buffer)
+    size += (piece as Buffer).length
+    if (size > 64 * 1024) break
+  }
+  return { status: statusCode, body: Buffer.concat(pieces).toString('utf8') }
+}
