@@ -1,0 +1,248 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { request as httpsRequest } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { until } from './until.js'
+
+export const launcher = join(process.cwd(), 'bin/soakp.js')
+
+/** What a command of the CLI did. */
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface KeyOptions {
+  readonly secret: string
+  readonly baseUrl?: string
+  readonly name?: string
+  /** More arguments, such as `--auth header:x-key`. */
+  readonly more?: readonly string[]
+  /** Say `--allow-private`; yes unless told otherwise. */
+  readonly allowPrivate?: boolean
+}
+
+export interface IssuedJson {
+  readonly id: string
+  readonly token: string
+  readonly expiresAt: string
+}
+
+/** A soakp home in a directory of the test. */
+export interface Home {
+  readonly dir: string
+  /** The environment its processes get; nothing of the test's own settings. */
+  readonly env: NodeJS.ProcessEnv
+  run(args: readonly string[], stdin?: string): Promise<Ran>
+  /** Runs with `--json` and parses; fails with what the command said when it failed. */
+  json<T>(args: readonly string[], stdin?: string): Promise<T>
+  addKey(provider: string, options: KeyOptions): Promise<{ readonly id: string }>
+  createToken(args: readonly string[]): Promise<IssuedJson>
+  /** PEM of the local CA. */
+  ca(): string
+  caFile(): string
+  serve(options?: ServeOptions): Promise<Daemon>
+}
+
+export interface ServeOptions {
+  readonly args?: readonly string[]
+  /** Arguments of Node itself, such as `--import`. */
+  readonly nodeArgs?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Opens a channel for messages to the child. */
+  readonly ipc?: boolean
+  /** Runs the daemon by this command: `['prlimit', '--fsize=…']`. */
+  readonly under?: readonly string[]
+  readonly plain?: boolean
+}
+
+/** `soakp serve` as a process of its own. */
+export interface Daemon {
+  readonly home: Home
+  readonly port: number
+  /** `https://localhost:PORT`. */
+  readonly origin: string
+  readonly ca: string
+  readonly child: ChildProcess
+  readonly pid: number
+  /** Everything it wrote so far, both streams. */
+  output(): string
+  /** Whether the process is still there. */
+  alive(): boolean
+  /** Resident memory in bytes. */
+  rss(): number
+  /** SIGTERM; resolves with the exit code, or the signal that ended it. */
+  stop(): Promise<number | string>
+  /** SIGKILL. */
+  kill(): Promise<void>
+  /** Resolves when it has ended, however. */
+  readonly exited: Promise<number | string>
+}
+
+interface Teardown {
+  testdir(): string
+  teardown(handler: () => unknown): unknown
+}
+
+/** Makes a home with `soakp init`. Everything ends with the test. */
+export async function makeHome(
+  t: Teardown,
+  settings: Readonly<Record<string, string>> = {},
+  dir = join(t.testdir(), 'home'),
+): Promise<Home> {
+  const home = homeAt(dir, settings, t)
+  const ran = await home.run(['init'])
+  if (ran.code !== 0) throw new Error(`soakp init ended with ${ran.code}: ${ran.stderr}`)
+  return home
+}
+
+/** A home that may or may not be there. */
+export function homeAt(dir: string, settings: Readonly<Record<string, string>>, t: Pick<Teardown, 'teardown'>): Home {
+  const env: NodeJS.ProcessEnv = {
+    PATH: process.env.PATH,
+    HOME: dir,
+    SOAKP_HOME: dir,
+    SOAKP_LOG_LEVEL: 'info',
+    NODE_ENV: 'test',
+    ...settings,
+  }
+  const home: Home = {
+    dir,
+    env,
+    run: (args, stdin) => runNode([launcher, ...args], env, stdin),
+    async json(args, stdin) {
+      const ran = await home.run(['--json', ...args], stdin)
+      if (ran.code !== 0) throw new Error(`soakp ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}`)
+      return JSON.parse(ran.stdout)
+    },
+    addKey(provider, { secret, baseUrl, name, more = [], allowPrivate = true }) {
+      const where = baseUrl === undefined ? [] : ['--base-url', baseUrl, ...(allowPrivate ? ['--allow-private'] : [])]
+      const called = name === undefined ? [] : ['--name', name]
+      return home.json(['key', 'add', provider, '--stdin', '--no-verify', ...called, ...where, ...more], secret)
+    },
+    createToken: args => home.json(['token', 'create', ...args]),
+    caFile: () => findCa(dir),
+    ca: () => readFileSync(findCa(dir), 'utf8'),
+    serve: options => startDaemon(home, options ?? {}, t),
+  }
+  return home
+}
+
+export async function runNode(args: readonly string[], env: NodeJS.ProcessEnv, stdin = ''): Promise<Ran> {
+  const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', text => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', text => {
+    stderr += text
+  })
+  child.stdin.on('error', () => {})
+  child.stdin.end(stdin)
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
+}
+
+/** The local CA is the certificate in `certs/` that says it is one. */
+function findCa(dir: string): string {
+  const certs = join(dir, 'certs')
+  for (const name of readdirSync(certs, { recursive: true, encoding: 'utf8' })) {
+    const file = join(certs, name)
+    if (!/\.(pem|crt|cer)$/.test(name) || !statSync(file).isFile()) continue
+    const text = readFileSync(file, 'utf8')
+    if (text.startsWith('-----BEGIN CERTIFICATE') && new X509Certificate(text).ca) return file
+  }
+  throw new Error(`no CA certificate in ${certs}`)
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function startDaemon(home: Home, options: ServeOptions, t: Pick<Teardown, 'teardown'>): Promise<Daemon> {
+  const port = await freePort()
+  const command = [
+    ...(options.under ?? []),
+    process.execPath,
+    ...(options.nodeArgs ?? []),
+    launcher,
+    'serve',
+    '--port',
+    `${port}`,
+    ...(options.args ?? []),
+  ]
+  const child = spawn(command[0] as string, command.slice(1), {
+    env: { ...home.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe', options.ipc ? 'ipc' : 'ignore'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string)
+  const alive = () => child.exitCode === null && child.signalCode === null
+  t.teardown(async () => {
+    if (alive()) child.kill('SIGKILL')
+    await exited
+  })
+  const daemon: Daemon = {
+    home,
+    port,
+    origin: `${options.plain ? 'http' : 'https'}://localhost:${port}`,
+    ca: home.ca(),
+    child,
+    pid: child.pid ?? 0,
+    output: () => output,
+    alive,
+    rss: () => residentBytes(child.pid ?? 0),
+    async stop() {
+      child.kill('SIGTERM')
+      return exited
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await exited
+    },
+    exited,
+  }
+  if (!options.plain) {
+    await until(
+      async () => {
+        if (!alive()) throw new Error(`soakp serve ended: ${output}`)
+        return healthy(port, daemon.ca)
+      },
+      'the daemon to answer',
+      () => output,
+    )
+  }
+  return daemon
+}
+
+function healthy(port: number, ca: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const request = httpsRequest({ host: 'localhost', port, path: '/healthz', ca, agent: false, family: 4 }, response => {
+      response.resume().on('end', () => resolve(response.statusCode === 200))
+    })
+    request.on('error', () => resolve(false)).end()
+  })
+}
+
+/** `VmRSS` of a process, in bytes. */
+export function residentBytes(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return Number(kilobytes) * 1024
+}
