@@ -1,0 +1,92 @@
+import { SoakpError } from '../errors.js'
+import { BoundedMap } from '../lib/bounded-map.js'
+import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import type { KeyRecord } from '../stores/records.js'
+import type { GrantAndTokens, Store } from '../stores/store.js'
+
+const remembered = 20_000
+
+/**
+ * Grants and keys as they are now, kept in memory for as long as the store says that nothing changed. Every look-up asks the store first, so
+ * that a change made by any process is obeyed from the next call on.
+ */
+export interface Policy {
+  /** Drops what is remembered if anything changed, and tells the generation it is at. Throws `store_unavailable`. */
+  refresh(): MaybePromise<number>
+  /** After `refresh`. */
+  grant(id: string): MaybePromise<GrantAndTokens | undefined>
+  /** After `refresh`: the tenant's keys for a provider, in the order they were made. */
+  keys(tenant: string, provider: string): MaybePromise<readonly KeyRecord[]>
+  /** After `refresh`: origins that some live grant allows. */
+  origins(now: number): MaybePromise<ReadonlySet<string>>
+}
+
+type PolicyStore = Pick<Store, 'policyGeneration' | 'getGrant' | 'listKeys' | 'listGrants'>
+
+export function createPolicy(store: PolicyStore): Policy {
+  let generation = -1
+  const grants = new BoundedMap<string, GrantAndTokens>(remembered)
+  const keys = new BoundedMap<string, readonly KeyRecord[]>(remembered)
+  let origins: ReadonlySet<string> | undefined
+
+  function moveTo(current: number): number {
+    if (current !== generation) {
+      grants.clear()
+      keys.clear()
+      origins = undefined
+      generation = current
+    }
+    return current
+  }
+
+  /** Keeps what was read only if nothing changed meanwhile. */
+  function remember<K, V>(map: BoundedMap<K, V>, key: K, read: MaybePromise<V>): MaybePromise<V> {
+    const asked = generation
+    const keep = (value: V) => {
+      if (value !== undefined && asked === generation) map.set(key, value)
+      return value
+    }
+    return isPromise(read) ? read.then(keep) : keep(read)
+  }
+
+  return {
+    refresh() {
+      try {
+        const current = store.policyGeneration()
+        return isPromise(current) ? current.then(moveTo, unavailable) : moveTo(current)
+      } catch (cause) {
+        return unavailable(cause)
+      }
+    },
+
+    grant(id) {
+      return (
+        grants.get(id) ??
+        remember<string, GrantAndTokens | undefined>(grants as BoundedMap<string, GrantAndTokens | undefined>, id, store.getGrant(id))
+      )
+    },
+
+    keys(tenant, provider) {
+      const name = `${tenant}/${provider}`
+      return keys.get(name) ?? remember<string, readonly KeyRecord[]>(keys, name, store.listKeys({ tenant, provider }))
+    },
+
+    origins(now) {
+      if (origins) return origins
+      const asked = generation
+      const collect = (records: Awaited<ReturnType<Store['listGrants']>>) => {
+        const found = new Set(
+          records.filter(grant => grant.revokedAtMs === null && grant.expiresAtMs > now).flatMap(grant => grant.origins),
+        )
+        if (asked === generation) origins = found
+        return found
+      }
+      const records = store.listGrants()
+      return isPromise(records) ? records.then(collect) : collect(records)
+    },
+  }
+}
+
+function unavailable(cause: unknown): never {
+  throw cause instanceof SoakpError ? cause : new SoakpError('store_unavailable', undefined, { cause })
+}
