@@ -1,0 +1,165 @@
+import type { Settings } from './settings.js'
+import {
+  bytes,
+  cidr,
+  count,
+  duration,
+  flag,
+  host,
+  listOf,
+  oneOf,
+  origin,
+  path,
+  port,
+  rate,
+  type SettingType,
+  secret,
+  storeUrl,
+  webOrigin,
+} from './types.js'
+
+/** One setting. `byDefault` is written as a user would write it; absent: the setting has no value unless one is given. */
+export interface Setting<T> {
+  readonly env: `SOAKP_${string}`
+  readonly type: SettingType<NonNullable<T>>
+  readonly byDefault?: string
+  /** What is the case without a value, where there is no default: for the docs. */
+  readonly otherwise?: string
+  /** A value is never shown, not even in an error. */
+  readonly hidden?: true
+  /** One sentence, for the docs and `.env.example`. */
+  readonly what: string
+}
+
+type Schema = { readonly [K in keyof Settings]-?: Setting<Settings[K]> }
+
+/** Every setting, once. Docs and `.env.example` are made from this table, in this order. */
+export const schema: Schema = {
+  home: {
+    env: 'SOAKP_HOME',
+    type: path,
+    otherwise: '`~/.soakp`',
+    what: 'The folder that holds the settings, the vault, the database and the certificates. Set it in the environment or with `--home`, not in the `.env` inside it.',
+  },
+  masterKey: {
+    env: 'SOAKP_MASTER_KEY',
+    type: secret,
+    otherwise: 'read from a file',
+    hidden: true,
+    what: 'The master key itself: 32 random bytes as 64 hex digits or as base64url. It is taken out of the environment as soon as it was read.',
+  },
+  masterKeyFile: {
+    env: 'SOAKP_MASTER_KEY_FILE',
+    type: path,
+    otherwise: '`master.key` in the home',
+    what: 'The file that holds the master key, for example a mounted secret. Not together with `SOAKP_MASTER_KEY`.',
+  },
+  host: {
+    env: 'SOAKP_HOST',
+    type: host,
+    byDefault: '127.0.0.1',
+    what: 'The address that the daemon listens on. `0.0.0.0` opens it to the network.',
+  },
+  port: { env: 'SOAKP_PORT', type: port, byDefault: '3033', what: 'The port that the daemon listens on. `0` takes any free one.' },
+  http: {
+    env: 'SOAKP_HTTP',
+    type: flag,
+    byDefault: 'false',
+    what: 'Serve plain HTTP instead of HTTPS. Refused off loopback unless a proxy that ends TLS is named in `SOAKP_TRUST_PROXY`.',
+  },
+  publicUrl: {
+    env: 'SOAKP_PUBLIC_URL',
+    type: origin,
+    otherwise: '`https://localhost` and the port',
+    what: 'The URL by which clients reach the daemon; its host name is served, and shown in examples.',
+  },
+  databaseUrl: {
+    env: 'SOAKP_DATABASE_URL',
+    type: storeUrl,
+    otherwise: '`soakp.db` in the home, encrypted',
+    hidden: true,
+    what: 'The store: `sqlite:/path` for an encrypted SQLite file elsewhere, `memory:` for one that is gone when the process ends.',
+  },
+  durability: {
+    env: 'SOAKP_DURABILITY',
+    type: oneOf('normal', 'full'),
+    byDefault: 'normal',
+    what: 'What a committed write survives: `normal`, the end of the process however it ends; `full`, a power failure too, at the cost of one disk flush a commit.',
+  },
+  logLevel: {
+    env: 'SOAKP_LOG_LEVEL',
+    type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
+    byDefault: 'info',
+    what: 'The least important line that is still logged. Logs are JSON lines on standard output.',
+  },
+  trustProxy: {
+    env: 'SOAKP_TRUST_PROXY',
+    type: listOf(cidr),
+    byDefault: '',
+    what: 'The reverse proxies whose `X-Forwarded-For` is believed. Without it, the address of a client is the one that connected.',
+  },
+  corsOrigins: {
+    env: 'SOAKP_CORS_ORIGINS',
+    type: listOf(webOrigin),
+    byDefault: '',
+    what: 'Web origins whose pages may call, in addition to the origins that grants name.',
+  },
+  tlsCertFile: {
+    env: 'SOAKP_TLS_CERT_FILE',
+    type: path,
+    otherwise: 'a certificate of the local CA',
+    what: 'The certificate chain to serve, as PEM, leaf first. Only together with `SOAKP_TLS_KEY_FILE`. Both files are watched, and swapped in without dropping a connection.',
+  },
+  tlsKeyFile: {
+    env: 'SOAKP_TLS_KEY_FILE',
+    type: path,
+    otherwise: 'a key of the local CA',
+    what: 'The private key of that certificate, as PEM.',
+  },
+  maxCalls: {
+    env: 'SOAKP_MAX_CALLS',
+    type: count,
+    byDefault: '5000',
+    what: 'How many calls may be open at once, streams included; beyond it a call is answered 503 with `Retry-After`.',
+  },
+  connectTimeoutMs: { env: 'SOAKP_CONNECT_TIMEOUT', type: duration, byDefault: '10s', what: 'How long connecting to a provider may take.' },
+  headTimeoutMs: {
+    env: 'SOAKP_HEAD_TIMEOUT',
+    type: duration,
+    byDefault: '10m',
+    what: 'How long a provider may take until it begins to reply.',
+  },
+  idleTimeoutMs: { env: 'SOAKP_IDLE_TIMEOUT', type: duration, byDefault: '5m', what: 'How long a reply may pause between two bytes.' },
+  clientTimeoutMs: {
+    env: 'SOAKP_CLIENT_TIMEOUT',
+    type: duration,
+    byDefault: '1m',
+    what: 'How long a client may stay silent while its request is awaited, or refuse to read while its reply is written.',
+  },
+  shutdownGraceMs: {
+    env: 'SOAKP_SHUTDOWN_GRACE',
+    type: duration,
+    byDefault: '30s',
+    what: 'How long open streams may go on after the daemon was told to stop.',
+  },
+  maxInspectedBytes: {
+    env: 'SOAKP_MAX_INSPECTED',
+    type: bytes,
+    byDefault: '32mb',
+    what: 'The largest JSON body that is read into memory where a rule or the metering has to see it. Other bodies stream at any size.',
+  },
+  addressRate: {
+    env: 'SOAKP_ADDRESS_RATE',
+    type: rate,
+    byDefault: '1000/s',
+    what: 'How many requests one address (IPv6: one /64) may make, whoever it is.',
+  },
+  authFailureRate: {
+    env: 'SOAKP_AUTH_FAILURE_RATE',
+    type: rate,
+    byDefault: '30/m',
+    what: 'How many access tokens that turn out bad one address (IPv6: one /64) may send. A good token is never refused for it.',
+  },
+}
+
+export const settingNames = Object.keys(schema) as (keyof Settings)[]
