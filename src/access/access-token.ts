@@ -77,7 +77,7 @@ export async function verifyToken(token: string, instanceId: string, key: Signin
     })
     return {
       jti: String(payload.jti),
-      grantId: String(payload['grant']),
+      grantId: String(payload.grant),
       subject: String(payload.sub),
       issuedAtMs: (payload.iat as number) * 1000,
       expiresAtMs: (payload.exp as number) * 1000,

@@ -1,6 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { newId } from '../lib/id.js'
-import type { GrantRecord, TokenRecord } from '../stores/records.js'
+import { parseRate } from '../lib/rate.js'
+import type { GrantRecord, GrantScope, TokenRecord } from '../stores/records.js'
 import type { GrantAndTokens, GrantPatch, Store } from '../stores/store.js'
 import type { Access, IssuedToken, NewGrant } from './access.js'
 import { type SigningKey, signToken } from './access-token.js'
@@ -14,8 +15,8 @@ export interface AccessDeps {
   readonly instanceId: string
   /** The first one signs; all of them verify. */
   readonly signingKeys: readonly [SigningKey, ...SigningKey[]]
-  /** Throws `usage` when the text is not a rate such as `60/m`. */
-  readonly parseRate: (text: string) => unknown
+  /** Throws `usage` when the scope names a provider or key that is not there. */
+  readonly checkScope: (scope: GrantScope, tenant: string) => Promise<void>
   readonly now: () => number
 }
 
@@ -41,14 +42,18 @@ export function createAccess(deps: AccessDeps): Access {
     return { grant, token: await signToken(claims, instanceId, signingKeys[0]), expiresAtMs: token.expiresAtMs }
   }
 
-  function check(rules: Partial<GrantRecord>): void {
+  async function check(rules: Partial<GrantRecord>, tenant: string): Promise<void> {
     checkRules(rules)
-    if (typeof rules.rate === 'string') deps.parseRate(rules.rate)
+    if (typeof rules.rate === 'string' && !parseRate(rules.rate))
+      throw new SoakpError('usage', `${JSON.stringify(rules.rate)} is not a rate such as 60/m.`)
     checkCount('concurrency', rules.concurrency)
     checkCount('the output limit', rules.maxOutputTokens)
     if (rules.name !== undefined && (rules.name.length === 0 || rules.name.length > 200))
       throw new SoakpError('usage', 'A name has 1 to 200 characters.')
-    if (rules.scope) checkScope(rules.scope)
+    if (rules.scope) {
+      checkSize(rules.scope)
+      await deps.checkScope(rules.scope, tenant)
+    }
   }
 
   return {
@@ -56,7 +61,7 @@ export function createAccess(deps: AccessDeps): Access {
       if (!(wanted.lifetimeMs >= 1000 && wanted.lifetimeMs <= longestLifetimeMs))
         throw new SoakpError('usage', 'A lifetime is between one second and ten years.')
       const grant = makeGrant(wanted, now())
-      check(grant)
+      await check(grant, grant.tenant)
       const token = { jti: newId('tok'), grantId: grant.id, issuedAtMs: grant.createdAtMs, expiresAtMs: grant.expiresAtMs }
       const issued = await issue(grant, token)
       await store.insertGrant(grant, token)
@@ -66,7 +71,7 @@ export function createAccess(deps: AccessDeps): Access {
     async set(id, patch: GrantPatch) {
       const { grant } = await existing(id)
       if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id)
-      check(patch)
+      await check(patch, grant.tenant)
       if (!(await store.updateGrant(id, patch))) throw new SoakpError('grant_not_found', id)
       return { ...grant, ...patch }
     },
@@ -129,7 +134,7 @@ function checkCount(what: string, count: number | null | undefined): void {
   if (!Number.isSafeInteger(count) || count < 1) throw new SoakpError('usage', `For ${what} a whole number of at least 1 is needed.`)
 }
 
-function checkScope(scope: GrantRecord['scope']): void {
+function checkSize(scope: GrantScope): void {
   const names = scope.kind === 'providers' ? scope.providers : scope.kind === 'keys' ? scope.keys : ['all']
   if (names.length === 0) throw new SoakpError('usage', 'A grant needs a provider, a key, or --all.')
   if (names.length > 200) throw new SoakpError('usage', 'At most 200 providers or keys fit into a grant.')

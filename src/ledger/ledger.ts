@@ -1,0 +1,135 @@
+import type { Logger } from 'pino'
+import { isPromise } from '../lib/maybe.js'
+import type { Entry } from '../stores/records.js'
+import type { Store } from '../stores/store.js'
+
+/** Writes down what happened, in one commit per turn of the event loop, and tells each call when its line is durable. */
+export interface Ledger {
+  /** `done` is called once: without an error when the commit that holds the entry is durable, with one when it failed; then the entry is kept and written as soon as the store can. */
+  record(entry: Entry, done: (error?: unknown) => void): void
+  /** False while entries wait for a store that failed: no new call may leave. */
+  readonly healthy: boolean
+  /** Entries recorded and not yet durable. */
+  readonly waiting: number
+  /** Resolves when nothing waits any more, or when `patienceMs` is over and the store still fails; tells which. */
+  settle(patienceMs: number): Promise<boolean>
+}
+
+export interface LedgerDeps {
+  readonly store: Pick<Store, 'appendEntries'>
+  readonly log: Pick<Logger, 'error' | 'info'>
+}
+
+const firstRetryMs = 100
+const longestRetryMs = 5000
+
+export function createLedger({ store, log }: LedgerDeps): Ledger {
+  let batch: Entry[] = []
+  let callbacks: ((error?: unknown) => void)[] = []
+  let scheduled = false
+  let writing = false
+  /** Entries whose commit failed, oldest first. */
+  let owed: Entry[] = []
+  let retryMs = firstRetryMs
+  let retryTimer: NodeJS.Timeout | undefined
+  let onSettled: (() => void)[] = []
+
+  function flush(): void {
+    scheduled = false
+    if (writing || batch.length === 0) return
+    const entries = batch
+    const waiting = callbacks
+    batch = []
+    callbacks = []
+    writing = true
+    try {
+      const written = store.appendEntries(entries)
+      if (isPromise(written)) {
+        written.then(
+          () => finish(waiting),
+          error => fail(entries, waiting, error),
+        )
+        return
+      }
+    } catch (error) {
+      fail(entries, waiting, error)
+      return
+    }
+    finish(waiting)
+  }
+
+  function finish(waiting: typeof callbacks): void {
+    writing = false
+    for (const done of waiting) done()
+    wake()
+  }
+
+  function fail(entries: Entry[], waiting: typeof callbacks, error: unknown): void {
+    writing = false
+    owed.push(...entries)
+    log.error({ err: error, entries: entries.length }, 'the ledger cannot be written; new calls are refused until it can')
+    for (const done of waiting) done(error)
+    retryTimer ??= setTimeout(retry, retryMs)
+    wake()
+  }
+
+  async function retry(): Promise<void> {
+    retryTimer = undefined
+    const entries = owed
+    try {
+      await store.appendEntries(entries)
+    } catch {
+      retryMs = Math.min(retryMs * 2, longestRetryMs)
+      retryTimer = setTimeout(retry, retryMs)
+      return
+    }
+    owed = owed.slice(entries.length)
+    retryMs = firstRetryMs
+    log.info({ entries: entries.length }, 'the ledger is written again; nothing was lost')
+    if (owed.length > 0) retryTimer = setTimeout(retry, retryMs)
+    wake()
+  }
+
+  function wake(): void {
+    if (batch.length > 0 && !scheduled) schedule()
+    if (batch.length > 0 || writing || owed.length > 0) return
+    const settled = onSettled
+    onSettled = []
+    for (const resolve of settled) resolve()
+  }
+
+  function schedule(): void {
+    scheduled = true
+    setImmediate(flush)
+  }
+
+  return {
+    record(entry, done) {
+      batch.push(entry)
+      callbacks.push(done)
+      if (!scheduled && !writing) schedule()
+    },
+
+    get healthy() {
+      return owed.length === 0
+    },
+
+    get waiting() {
+      return batch.length + owed.length + (writing ? 1 : 0)
+    },
+
+    settle(patienceMs) {
+      return new Promise(resolve => {
+        const timer = setTimeout(() => {
+          clearTimeout(retryTimer)
+          resolve(false)
+        }, patienceMs)
+        onSettled.push(() => {
+          clearTimeout(timer)
+          resolve(true)
+        })
+        wake()
+      })
+    },
+  }
+}

@@ -1,0 +1,97 @@
+import { SoakpError } from '../errors.js'
+import { BoundedMap } from '../lib/bounded-map.js'
+import { parseRate, type Rate } from '../lib/rate.js'
+import type { GrantRecord } from '../stores/records.js'
+import { type RateState, SlidingWindow } from './rate.js'
+
+/** What is reserved of a grant's limits before a call leaves. Exactly one of the two endings counts; later ones do nothing. */
+export interface Hold {
+  /** Where the grant's rate stands, if it has one. */
+  readonly rate: RateState | undefined
+  /** The call happened. */
+  settle(): void
+  /** The call never reached a provider: it gives its place back. */
+  release(): void
+}
+
+export interface Limits {
+  /** Reserves, or throws `rate_limited` or `concurrency_limited` with how long to wait. Checking and taking are one step: racing calls cannot both have the last place. */
+  reserve(grant: GrantRecord): Hold
+}
+
+interface GrantState {
+  readonly window: SlidingWindow
+  open: number
+  /** Held or used since then; a state that nothing refers to any more is dropped. */
+  usedAtMs: number
+}
+
+const sweepEvery = 10_000
+
+export function createLimits(now: () => number): Limits {
+  const states = new Map<string, GrantState>()
+  const rates = new BoundedMap<string, Rate>(1000)
+  let sinceSweep = 0
+
+  function rateOf(text: string): Rate {
+    const known = rates.get(text)
+    if (known) return known
+    const rate = parseRate(text)
+    // a rule that cannot be read refuses, it does not open
+    if (!rate) throw new SoakpError('internal', `The rate ${text} cannot be read.`)
+    rates.set(text, rate)
+    return rate
+  }
+
+  function stateOf(grantId: string, at: number): GrantState {
+    let state = states.get(grantId)
+    if (!state) {
+      if (++sinceSweep >= sweepEvery) sweep(at)
+      state = { window: new SlidingWindow(), open: 0, usedAtMs: at }
+      states.set(grantId, state)
+    }
+    state.usedAtMs = at
+    return state
+  }
+
+  /** Only states that no window can still need are dropped: the longest window is a day. */
+  function sweep(at: number): void {
+    sinceSweep = 0
+    for (const [id, state] of states) if (state.open === 0 && at - state.usedAtMs > 2 * 86_400_000) states.delete(id)
+  }
+
+  return {
+    reserve(grant) {
+      if (grant.rate === null && grant.concurrency === null) return unlimited
+      const at = now()
+      const state = stateOf(grant.id, at)
+      if (grant.concurrency !== null && state.open >= grant.concurrency) {
+        throw new SoakpError('concurrency_limited', `It allows ${grant.concurrency}.`, { retryAfterSeconds: 1 })
+      }
+      const rate = grant.rate === null ? undefined : rateOf(grant.rate)
+      const taken = rate && state.window.take(rate, at)
+      if (taken && !taken.allowed) {
+        throw new SoakpError('rate_limited', `It allows ${grant.rate}.`, {
+          retryAfterSeconds: Math.max(1, Math.ceil(taken.resetMs / 1000)),
+        })
+      }
+      state.open++
+      let held = true
+      return {
+        rate: taken,
+        settle() {
+          if (held) state.open--
+          held = false
+        },
+        release() {
+          if (!held) return
+          held = false
+          state.open--
+          if (rate) state.window.giveBack(rate, at)
+        },
+      }
+    },
+  }
+}
+
+const unlimited: Hold = { rate: undefined, settle() {}, release() {} }

@@ -1,0 +1,82 @@
+import t from 'tap'
+import type { SoakpError } from '../../src/errors.js'
+import type { Rate } from '../../src/lib/rate.js'
+import { createGuessing } from '../../src/limits/guessing.js'
+import { createLimits } from '../../src/limits/limits.js'
+import { SlidingWindow } from '../../src/limits/rate.js'
+import { aGrant } from '../support/records.js'
+
+const perMinute: Rate = { count: 5, windowMs: 60_000 }
+
+t.test('of forty racing calls on a rate of five, exactly five leave', async t => {
+  const limits = createLimits(() => 1_000_000)
+  const grant = aGrant({ rate: '5/m' })
+  const tries = Array.from({ length: 40 }, () => {
+    try {
+      return limits.reserve(grant)
+    } catch (error) {
+      t.equal((error as SoakpError).code, 'rate_limited')
+      return undefined
+    }
+  })
+  t.equal(tries.filter(Boolean).length, 5)
+})
+
+t.test('a call that never reached a provider gives its place back, once', async t => {
+  const limits = createLimits(() => 1_000_000)
+  const grant = aGrant({ rate: '5/m' })
+  const holds = Array.from({ length: 5 }, () => limits.reserve(grant))
+  holds[0]?.release()
+  holds[0]?.release()
+  holds[1]?.settle()
+  holds[1]?.release()
+  limits.reserve(grant)
+  t.throws(() => limits.reserve(grant), { code: 'rate_limited' })
+})
+
+t.test('no stretch of a window ever holds more than the limit, and waiting as told is enough', async t => {
+  const window = new SlidingWindow()
+  const used: number[] = []
+  let now = 1_700_000_000_000
+  let seed = 7
+  for (let step = 0; step < 3_000; step++) {
+    seed = (seed * 1103515245 + 12345) % 2147483648
+    const state = window.take(perMinute, now)
+    if (state.allowed) used.push(now)
+    const recent = used.filter(at => at > now - perMinute.windowMs)
+    t.ok(recent.length <= perMinute.count, `at most five in a minute, at ${now}`)
+    if (!state.allowed && step % 3 === 0) {
+      now += state.resetMs
+      t.ok(window.take(perMinute, now).allowed, 'waiting as told opens a place')
+      used.push(now)
+    } else now += seed % 9_000
+  }
+})
+
+t.test('a clock that steps back reopens nothing', async t => {
+  const window = new SlidingWindow()
+  for (let i = 0; i < 5; i++) t.ok(window.take(perMinute, 1_000_000).allowed)
+  t.notOk(window.take(perMinute, 900_000).allowed)
+  t.notOk(window.take(perMinute, 1_000_000).allowed)
+})
+
+t.test('as many calls are open at once as the grant allows, and an ended one makes room', async t => {
+  const limits = createLimits(() => 0)
+  const grant = aGrant({ concurrency: 2 })
+  const first = limits.reserve(grant)
+  limits.reserve(grant)
+  t.throws(() => limits.reserve(grant), { code: 'concurrency_limited' })
+  first.settle()
+  limits.reserve(grant)
+  t.throws(() => limits.reserve(grant), { code: 'concurrency_limited' })
+})
+
+t.test('guessing from one address, or one /64, is stopped, and its neighbours are not', async t => {
+  let now = 1_000_000
+  const guessing = createGuessing(perMinute, () => now)
+  for (let i = 0; i < 5; i++) guessing.failed(`2001:db8:0:1::${i}`)
+  t.ok(guessing.blockedForMs('2001:db8:0:1:ffff::1') > 0)
+  t.equal(guessing.blockedForMs('2001:db8:0:2::1'), 0)
+  now += 70_000
+  t.equal(guessing.blockedForMs('2001:db8:0:1::1'), 0)
+})
