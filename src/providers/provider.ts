@@ -39,6 +39,10 @@ export interface Endpoint {
   readonly models: readonly ModelPlace[]
   /** The endpoint gives `stream_options` its OpenAI meaning, so that usage can be asked for in a stream. */
   readonly includeUsage?: boolean
+  /** A call consumes model tokens, so that where the reply tells none they are estimated. */
+  readonly estimate?: boolean
+  /** Where the endpoint speaks another dialect than its provider. */
+  readonly dialect?: Dialect
 }
 
 /**
@@ -79,6 +83,10 @@ export interface Dialect {
   readonly maxOutputPointers: readonly string[]
   /** JSON pointer of the request's stream switch, where the dialect has one. */
   readonly streamPointer?: string
+  /** Names of the string members that hold generated text in a reply or stream event: what an estimate counts. */
+  readonly textMembers: readonly string[]
+  /** Name of the member of a reply that says which model answered. */
+  readonly modelMember: string
 }
 
 /** What a provider says about a key when asked. */

@@ -1,0 +1,91 @@
+import type { Dialect, ErrorFacts, Usage } from './provider.js'
+import { count, type Json, noUsage, object } from './usage.js'
+
+const statuses: Readonly<Record<number, string>> = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  409: 'ABORTED',
+  429: 'RESOURCE_EXHAUSTED',
+  499: 'CANCELLED',
+  500: 'INTERNAL',
+  502: 'UNAVAILABLE',
+  503: 'UNAVAILABLE',
+  504: 'DEADLINE_EXCEEDED',
+}
+
+function errorBody({ status, code, message, requestId }: ErrorFacts): unknown {
+  const details = [
+    { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: code.toUpperCase(), domain: 'soakp', metadata: { requestId } },
+  ]
+  return { error: { code: status, message, status: statuses[status] ?? (status >= 500 ? 'INTERNAL' : 'INVALID_ARGUMENT'), details } }
+}
+
+function audioTokens(details: unknown): number | undefined {
+  if (!Array.isArray(details)) return undefined
+  let sum = 0
+  for (const detail of details) {
+    const part = object(detail)
+    if (typeof part?.modality === 'string' && part.modality.toUpperCase() === 'AUDIO')
+      sum += count(part.tokenCount) ?? count(part.tokens) ?? 0
+  }
+  return sum
+}
+
+/** Thoughts are not among the candidates' tokens, tool prompts not among the prompt's; cached ones are. Every chunk states the counts so far. */
+function readMetadata(usage: Json, before: Usage): Usage {
+  const prompt = count(usage.promptTokenCount)
+  const tools = count(usage.toolUsePromptTokenCount) ?? 0
+  const candidates = count(usage.candidatesTokenCount) ?? count(usage.responseTokenCount)
+  const thoughts = count(usage.thoughtsTokenCount)
+  return {
+    inputTokens: prompt === undefined ? before.inputTokens : prompt + tools,
+    outputTokens: candidates === undefined && thoughts === undefined ? before.outputTokens : (candidates ?? 0) + (thoughts ?? 0),
+    cachedInputTokens: count(usage.cachedContentTokenCount) ?? before.cachedInputTokens,
+    cacheWriteInputTokens: 0,
+    reasoningTokens: thoughts ?? before.reasoningTokens,
+    audioInputTokens: audioTokens(usage.promptTokensDetails) ?? before.audioInputTokens,
+    audioOutputTokens: audioTokens(usage.candidatesTokensDetails ?? usage.responseTokensDetails) ?? before.audioOutputTokens,
+  }
+}
+
+function readInteraction(usage: Json, before: Usage): Usage {
+  const input = count(usage.total_input_tokens)
+  const output = count(usage.total_output_tokens)
+  const thoughts = count(usage.total_thought_tokens)
+  return {
+    inputTokens: input === undefined ? before.inputTokens : input + (count(usage.total_tool_use_tokens) ?? 0),
+    outputTokens: output === undefined && thoughts === undefined ? before.outputTokens : (output ?? 0) + (thoughts ?? 0),
+    cachedInputTokens: count(usage.total_cached_tokens) ?? before.cachedInputTokens,
+    cacheWriteInputTokens: 0,
+    reasoningTokens: thoughts ?? before.reasoningTokens,
+    audioInputTokens: audioTokens(usage.input_tokens_by_modality) ?? before.audioInputTokens,
+    audioOutputTokens: audioTokens(usage.output_tokens_by_modality) ?? before.audioOutputTokens,
+  }
+}
+
+function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined {
+  const event = object(value)
+  if (!event) return soFar
+  const metadata = object(event.usageMetadata)
+  if (metadata) return readMetadata(metadata, soFar ?? noUsage)
+  const usage = object(event.usage) ?? object(object(event.interaction)?.usage)
+  return usage && count(usage.total_tokens) !== undefined ? readInteraction(usage, soFar ?? noUsage) : soFar
+}
+
+export const geminiDialect: Dialect = {
+  name: 'gemini',
+  errorBody,
+  usageMembers: ['usageMetadata', 'usage'],
+  readUsage,
+  maxOutputPointers: [
+    '/generationConfig/maxOutputTokens',
+    '/generation_config/max_output_tokens',
+    '/generationConfig/max_output_tokens',
+    '/generation_config/maxOutputTokens',
+  ],
+  streamPointer: '/stream',
+  textMembers: ['text'],
+  modelMember: 'modelVersion',
+}

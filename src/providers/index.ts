@@ -1,0 +1,88 @@
+import { anthropic, anthropicRows } from './anthropic.js'
+import { findDialect } from './dialects.js'
+import { under } from './endpoints.js'
+import { gemini, geminiRows } from './gemini.js'
+import { openai, openaiRows } from './openai.js'
+import { conventionalRows, deepseek, groq, mistral, openrouter } from './openai-compatible.js'
+import type { AuthScheme, Endpoint, KeyCheck, Provider } from './provider.js'
+import { sandbox } from './sandbox.js'
+
+/** Every provider there is, in the order of the docs. */
+export const providers: readonly Provider[] = [openai, anthropic, gemini, groq, mistral, deepseek, openrouter, sandbox]
+
+const byId = new Map(providers.map(provider => [provider.id, provider]))
+
+export function findProvider(id: string): Provider | undefined {
+  return byId.get(id)
+}
+
+/** First path segments that are ours: never a provider's name. */
+export const reservedNames: ReadonlySet<string> = new Set([
+  'v1',
+  'auth',
+  'api',
+  'admin',
+  'proxy',
+  'credentials',
+  'docs',
+  'metrics',
+  'healthz',
+  'readyz',
+])
+
+const shape = /^[a-z][a-z0-9-]{0,38}[a-z0-9]$/
+
+/** Whether a custom provider may be called so. */
+export function isProviderName(id: string): boolean {
+  return shape.test(id) && !reservedNames.has(id)
+}
+
+const conventional: Readonly<Record<string, readonly Endpoint[]>> = {
+  openai: ['', '/v1'].flatMap(prefix => under(prefix, [...openaiRows, ...conventionalRows])),
+  anthropic: ['', '/v1'].flatMap(prefix => under(prefix, anthropicRows)),
+  gemini: ['', '/v1', '/v1beta', '/v1alpha'].flatMap(prefix => under(prefix, geminiRows)),
+}
+
+/** How a key record describes a service that no row does. */
+export interface CustomProvider {
+  readonly id: string
+  readonly baseUrl: string
+  readonly auth: AuthScheme
+  /** A name in `dialects`. */
+  readonly dialect: string
+}
+
+/** Asks for the models; where a base URL ends in a version, that version is not said again. */
+function customKeyCheck(baseUrl: string, dialect: string, headers: Readonly<Record<string, string>>): KeyCheck {
+  const versioned = /\/v\d[a-z0-9]*\/?$/.test(new URL(baseUrl).pathname)
+  const version = dialect === 'gemini' ? '/v1beta' : '/v1'
+  return { method: 'GET', path: versioned ? '/models' : `${version}/models`, headers, works: [200], restricted: [403, 429], refused: [401] }
+}
+
+/** The row of a service that only its keys describe. Undefined for a dialect or base URL that is none. Build it once per key, not per call. */
+export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvider): Provider | undefined {
+  const dialect = findDialect(name)
+  const endpoints = conventional[name]
+  if (!dialect || !endpoints || !URL.canParse(baseUrl)) return undefined
+  const known = providers.find(provider => provider.dialect === dialect)
+  return {
+    id,
+    title: id,
+    origin: new URL(baseUrl).origin,
+    auth,
+    dialect,
+    keyHints: [],
+    keyCheck: customKeyCheck(baseUrl, name, known?.defaultHeaders ?? {}),
+    endpoints,
+    defaultHeaders: known?.defaultHeaders ?? {},
+    allowRequestHeaders: [],
+    dropRequestHeaders: [],
+    dropResponseHeaders: known?.dropResponseHeaders ?? [],
+    ...(known?.tokenQuery === undefined ? {} : { tokenQuery: known.tokenQuery }),
+    keyRefused: (status, body) => known?.keyRefused(status, body) ?? status === 401,
+  }
+}
+
+export { formatAuthScheme, parseAuthScheme } from './auth-scheme.js'
+export { dialects, findDialect } from './dialects.js'
+export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix } from './match.js'
