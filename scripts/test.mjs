@@ -1,6 +1,6 @@
 // `npm test [-- FILE…]`: lint, types, every suite. The last line counts: `N passed, N failed`.
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { checkNode, install, orTrouble, prune, root, tool } from './prepare.mjs'
@@ -17,7 +17,7 @@ await orTrouble(async () => {
   check('types', 'tsc', ['-p', 'tsconfig.json'], total)
   for (const folder of ['src', 'test', 'bench']) prune(folder)
   const wanted = process.argv.slice(2).map(file => file.replace(/^(?:dist\/)?/, 'dist/').replace(/\.ts$/, '.js'))
-  await suites(wanted, total)
+  await suites(wanted.length > 0 ? wanted : allSuites(), total)
   for (const { name, why } of total.skipped) print(`skipped: ${name}: ${why}`)
   const skipped = total.skipped.length > 0 ? `, ${total.skipped.length} skipped` : ''
   print(`${total.passed} passed, ${total.failed} failed${skipped}`)
@@ -31,6 +31,14 @@ function check(title, name, args, total) {
   total[status === 0 ? 'passed' : 'failed']++
   print(`${status === 0 ? 'ok    ' : 'FAILED'} ${title}`)
   if (status !== 0) print(`${stdout}${stderr}`.trimEnd())
+}
+
+/** Named one by one: by itself tap looks away from folders called `dist`. */
+function allSuites() {
+  return readdirSync(join(root, 'dist/test'), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.test.js'))
+    .map(name => `dist/test/${name}`)
+    .sort()
 }
 
 function suites(wanted, total) {
