@@ -1,6 +1,12 @@
+import { SoakpError } from '../errors.js'
+import { newId } from '../lib/id.js'
 import type { MaybePromise } from '../lib/maybe.js'
-import type { Secret } from '../lib/secret.js'
+import { Secret } from '../lib/secret.js'
 import type { KeyRecord } from '../stores/records.js'
+import type { Store } from '../stores/store.js'
+import { importSealingKey, type SealingKey, seal, unseal } from './envelope.js'
+import { defaultTenant, type Keyring } from './keyring.js'
+import { createOpenKeys } from './open-keys.js'
 
 /** What `key add` knows. Absent fields are the provider's own. */
 export interface NewKey {
@@ -31,4 +37,92 @@ export interface Vault {
    * at start). Throws `key_unreadable` when record and seal disagree in any bound field.
    */
   open(record: KeyRecord): MaybePromise<Secret>
+}
+
+export interface VaultDeps {
+  readonly store: Pick<Store, 'insertKey' | 'getKey' | 'updateKey'>
+  readonly keyring: Pick<Keyring, 'kek' | 'masterKeyVersion'>
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/** About 500 bytes each. */
+const maxOpenKeys = 10_000
+
+export function createVault({ store, keyring, now }: VaultDeps): Vault {
+  const opened = createOpenKeys(maxOpenKeys)
+  const sealingKeys = new Map<string, Promise<SealingKey>>()
+
+  function sealingKey(tenant: string): Promise<SealingKey> {
+    let key = sealingKeys.get(tenant)
+    if (key === undefined) {
+      const kek = keyring.kek(tenant)
+      if (kek === undefined) throw new SoakpError('key_unreadable', `There is no tenant ${tenant} in keys.json.`)
+      key = importSealingKey(kek)
+      sealingKeys.set(tenant, key)
+    }
+    return key
+  }
+
+  async function openSealed(record: KeyRecord): Promise<Secret> {
+    const plaintext = await unseal(await sealingKey(record.tenant), record.sealed, record)
+    try {
+      opened.set(record, plaintext)
+      return new Secret(plaintext)
+    } finally {
+      plaintext.fill(0)
+    }
+  }
+
+  return {
+    put: async key => {
+      refuseEmpty(key.secret)
+      const record = newRecord(key, keyring.masterKeyVersion, now())
+      const sealed = await seal(await sealingKey(record.tenant), key.secret.bytes(), record)
+      await store.insertKey({ ...record, sealed })
+      return { ...record, sealed }
+    },
+    rotate: async (id, secret) => {
+      refuseEmpty(secret)
+      // until no other rotation came between reading and writing
+      for (;;) {
+        const record = await store.getKey(id)
+        if (record === undefined) throw new SoakpError('key_not_found', id)
+        const { masterKeyVersion } = keyring
+        const next = { ...record, masterKeyVersion, version: record.version + 1, rejectedAtMs: null, rotatedAtMs: now() }
+        const sealed = await seal(await sealingKey(record.tenant), secret.bytes(), next)
+        const { version, rejectedAtMs, rotatedAtMs } = next
+        const patch = { sealed, masterKeyVersion, version, rejectedAtMs, rotatedAtMs }
+        if (await store.updateKey(id, patch, record.version)) return { ...next, sealed }
+      }
+    },
+    open: record => opened.get(record) ?? openSealed(record),
+  }
+}
+
+function newRecord(key: NewKey, masterKeyVersion: number, createdAtMs: number): KeyRecord {
+  return {
+    id: newId('key'),
+    tenant: key.tenant ?? defaultTenant,
+    user: key.user ?? null,
+    provider: key.provider,
+    name: key.name,
+    baseUrl: key.baseUrl ?? null,
+    allowPrivate: key.allowPrivate ?? false,
+    auth: key.auth ?? null,
+    dialect: key.dialect ?? null,
+    organization: key.organization ?? null,
+    project: key.project ?? null,
+    sealed: '',
+    masterKeyVersion,
+    version: 1,
+    state: 'active',
+    rejectedAtMs: null,
+    createdAtMs,
+    rotatedAtMs: null,
+  }
+}
+
+function refuseEmpty(secret: Secret): void {
+  if (secret.bytes().length === 0) throw new SoakpError('usage', 'The key is empty.')
 }

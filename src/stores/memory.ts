@@ -1,0 +1,118 @@
+import { SoakpError } from '../errors.js'
+import type { Entry, GrantRecord, KeyRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
+import type { Store, StoreKind } from './store.js'
+
+/** The ledger of a process that keeps nothing is bounded: the oldest entries make room. */
+const maxEntries = 100_000
+
+/** Everything in this process, gone with it: for trying out and for tests. */
+export const memory: StoreKind = {
+  scheme: 'memory',
+  title: 'memory of this process; nothing is kept',
+  open: () => openMemory(),
+}
+
+function openMemory(): Store {
+  const keys = new Map<string, KeyRecord>()
+  const grants = new Map<string, { grant: GrantRecord; tokens: TokenRecord[] }>()
+  let entries: Entry[] = []
+  let generation = 1
+
+  return {
+    policyGeneration: () => generation,
+
+    insertKey: key => {
+      if (keys.has(key.id)) throw new SoakpError('internal', `There is a key ${key.id} already.`)
+      keys.set(key.id, structuredClone(key))
+      generation++
+    },
+    getKey: id => keys.get(id),
+    listKeys: (filter = {}) =>
+      [...keys.values()].filter(key => key.tenant === (filter.tenant ?? key.tenant) && key.provider === (filter.provider ?? key.provider)),
+    updateKey: (id, patch, ifVersion) => {
+      const key = keys.get(id)
+      if (key === undefined || (ifVersion !== undefined && key.version !== ifVersion)) return false
+      keys.set(id, { ...key, ...patch })
+      generation++
+      return true
+    },
+    removeKey: id => {
+      const removed = keys.delete(id)
+      if (removed) generation++
+      return removed
+    },
+
+    insertGrant: (grant, token) => {
+      if (grants.has(grant.id)) throw new SoakpError('internal', `There is a grant ${grant.id} already.`)
+      grants.set(grant.id, { grant: structuredClone(grant), tokens: [{ ...token }] })
+      generation++
+    },
+    getGrant: id => {
+      const found = grants.get(id)
+      return found && { grant: found.grant, tokens: [...found.tokens] }
+    },
+    listGrants: () => [...grants.values()].map(({ grant }) => grant),
+    updateGrant: (id, patch) => {
+      const found = grants.get(id)
+      if (found === undefined) return false
+      found.grant = { ...found.grant, ...structuredClone(patch) }
+      generation++
+      return true
+    },
+    replaceTokens: (token, oldTokensEndAtMs) => {
+      const found = grants.get(token.grantId)
+      if (found === undefined || found.grant.revokedAtMs !== null) return false
+      found.tokens = found.tokens.map(old => ({ ...old, expiresAtMs: Math.min(old.expiresAtMs, oldTokensEndAtMs) }))
+      found.tokens.push({ ...token })
+      generation++
+      return true
+    },
+
+    appendEntries: added => {
+      entries.push(...added)
+      if (entries.length > 2 * maxEntries) entries = entries.slice(-maxEntries)
+    },
+    listEntries: ({ sinceMs = 0, id, limit }) =>
+      entries.filter(entry => entry.startedAtMs >= sinceMs && entry.id === (id ?? entry.id)).slice(0, limit ?? entries.length),
+    usageBy: (dimension, sinceMs) => usage(entries, dimension, sinceMs),
+
+    probe: () => undefined,
+    backupTo: () => {
+      throw new SoakpError('usage', 'A store in memory cannot be backed up.', { hint: 'set SOAKP_DATABASE_URL to a database that is kept' })
+    },
+    verify: () => [],
+    close: () => undefined,
+  }
+}
+
+const dimensions: Readonly<Record<UsageDimension, (entry: Entry) => string | null>> = {
+  key: entry => entry.keyId,
+  grant: entry => entry.grantId,
+  user: entry => entry.subject,
+  tenant: entry => entry.tenant,
+  model: entry => entry.model,
+  provider: entry => entry.provider,
+  day: entry => new Date(entry.startedAtMs).toISOString().slice(0, 10),
+}
+
+function usage(entries: readonly Entry[], dimension: UsageDimension, sinceMs: number): UsageRow[] {
+  const rows = new Map<string, UsageRow>()
+  for (const entry of entries) {
+    if (entry.startedAtMs < sinceMs) continue
+    const value = dimensions[dimension](entry) ?? ''
+    const row = rows.get(value)
+    rows.set(value, {
+      value,
+      calls: (row?.calls ?? 0) + 1,
+      estimated: (row?.estimated ?? 0) + Number(entry.usageSource === 'estimated'),
+      inputTokens: (row?.inputTokens ?? 0) + entry.inputTokens,
+      outputTokens: (row?.outputTokens ?? 0) + entry.outputTokens,
+      cachedInputTokens: (row?.cachedInputTokens ?? 0) + entry.cachedInputTokens,
+      reasoningTokens: (row?.reasoningTokens ?? 0) + entry.reasoningTokens,
+      costMicroDollars:
+        entry.costMicroDollars === null ? (row?.costMicroDollars ?? null) : (row?.costMicroDollars ?? 0) + entry.costMicroDollars,
+    })
+  }
+  const byValue = (a: UsageRow, b: UsageRow): number => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0)
+  return [...rows.values()].sort((a, b) => (dimension === 'day' ? byValue(a, b) : b.calls - a.calls || byValue(a, b)))
+}

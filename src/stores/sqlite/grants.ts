@@ -1,0 +1,94 @@
+import type { GrantRecord, TokenRecord } from '../records.js'
+import type { Store } from '../store.js'
+import type { Connection } from './connection.js'
+import type { Transactions } from './transactions.js'
+
+type Lists = 'scope' | 'models' | 'endpoints' | 'origins' | 'addresses'
+type GrantRow = Omit<GrantRecord, Lists | 'cutStreams'> & Readonly<Record<Lists, string>> & { readonly cutStreams: number }
+
+const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof GrantRecord)[]
+const changing = [
+  'name',
+  'subject',
+  'scope',
+  'models',
+  'endpoints',
+  'origins',
+  'addresses',
+  'rate',
+  'concurrency',
+  'maxOutputTokens',
+  'expiresAtMs',
+  'revokedAtMs',
+  'cutStreams',
+] as const satisfies readonly (keyof GrantRecord)[]
+const columns = [...fixed, ...changing]
+
+type GrantQueries = Pick<Store, 'insertGrant' | 'getGrant' | 'listGrants' | 'updateGrant' | 'replaceTokens'>
+
+export function grantQueries(db: Connection, { read, change }: Transactions): GrantQueries {
+  const insert = db.prepare(`INSERT INTO grants (${columns.join(', ')}) VALUES (${columns.map(column => `@${column}`).join(', ')})`)
+  const get = db.prepare<[string], GrantRow>(`SELECT ${columns.join(', ')} FROM grants WHERE id = ?`)
+  const list = db.prepare<[], GrantRow>(`SELECT ${columns.join(', ')} FROM grants ORDER BY seq`)
+  const update = db.prepare(`UPDATE grants SET ${changing.map(column => `${column} = @${column}`).join(', ')} WHERE id = @id`)
+  const insertToken = db.prepare(
+    'INSERT INTO tokens (jti, grantId, issuedAtMs, expiresAtMs) VALUES (@jti, @grantId, @issuedAtMs, @expiresAtMs)',
+  )
+  const tokensOf = db.prepare<[string], TokenRecord>(
+    'SELECT jti, grantId, issuedAtMs, expiresAtMs FROM tokens WHERE grantId = ? ORDER BY seq',
+  )
+  const endTokens = db.prepare('UPDATE tokens SET expiresAtMs = @end WHERE grantId = @grantId AND expiresAtMs > @end')
+
+  return {
+    insertGrant: (grant, token) =>
+      change(() => {
+        insert.run(toRow(grant))
+        insertToken.run(token)
+      }),
+    getGrant: id =>
+      read(() => {
+        const row = get.get(id)
+        return row && { grant: toRecord(row), tokens: tokensOf.all(id) }
+      }),
+    listGrants: () => read(() => list.all().map(toRecord)),
+    updateGrant: (id, patch) =>
+      change(() => {
+        const row = get.get(id)
+        if (row === undefined) return false
+        update.run(toRow({ ...toRecord(row), ...patch, id }))
+        return true
+      }),
+    replaceTokens: (token, oldTokensEndAtMs) =>
+      change(() => {
+        const row = get.get(token.grantId)
+        if (row === undefined || row.revokedAtMs !== null) return false
+        endTokens.run({ grantId: token.grantId, end: oldTokensEndAtMs })
+        insertToken.run(token)
+        return true
+      }),
+  }
+}
+
+function toRow(grant: GrantRecord): GrantRow {
+  return {
+    ...grant,
+    scope: JSON.stringify(grant.scope),
+    models: JSON.stringify(grant.models),
+    endpoints: JSON.stringify(grant.endpoints),
+    origins: JSON.stringify(grant.origins),
+    addresses: JSON.stringify(grant.addresses),
+    cutStreams: Number(grant.cutStreams),
+  }
+}
+
+function toRecord(row: GrantRow): GrantRecord {
+  return {
+    ...row,
+    scope: JSON.parse(row.scope),
+    models: JSON.parse(row.models),
+    endpoints: JSON.parse(row.endpoints),
+    origins: JSON.parse(row.origins),
+    addresses: JSON.parse(row.addresses),
+    cutStreams: row.cutStreams === 1,
+  }
+}

@@ -1,0 +1,99 @@
+/** One step of the schema, run in a transaction of its own. Never changed once released: a later step changes what an earlier one made. */
+export type Migration = string
+
+/** The position of a step, counted from 1, is the `user_version` it leads to. */
+export const migrations: readonly Migration[] = [
+  `
+  CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL) STRICT;
+  INSERT INTO policy VALUES (1, 1);
+
+  CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), atMs INTEGER NOT NULL) STRICT;
+  INSERT INTO probe VALUES (1, 0);
+
+  CREATE TABLE keys (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    user TEXT,
+    provider TEXT NOT NULL,
+    name TEXT NOT NULL,
+    baseUrl TEXT,
+    allowPrivate INTEGER NOT NULL,
+    auth TEXT,
+    dialect TEXT,
+    organization TEXT,
+    project TEXT,
+    sealed TEXT NOT NULL,
+    masterKeyVersion INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    rejectedAtMs INTEGER,
+    createdAtMs INTEGER NOT NULL,
+    rotatedAtMs INTEGER
+  ) STRICT;
+
+  CREATE TABLE grants (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT,
+    scope TEXT NOT NULL,
+    models TEXT NOT NULL,
+    endpoints TEXT NOT NULL,
+    origins TEXT NOT NULL,
+    addresses TEXT NOT NULL,
+    rate TEXT,
+    concurrency INTEGER,
+    maxOutputTokens INTEGER,
+    createdAtMs INTEGER NOT NULL,
+    expiresAtMs INTEGER NOT NULL,
+    revokedAtMs INTEGER,
+    cutStreams INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE tokens (
+    seq INTEGER PRIMARY KEY,
+    jti TEXT NOT NULL UNIQUE,
+    grantId TEXT NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
+    issuedAtMs INTEGER NOT NULL,
+    expiresAtMs INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX tokensByGrant ON tokens (grantId);
+
+  -- no index: every page that a commit touches is encrypted anew, and this is the table that every call writes to
+  CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    startedAtMs INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    grantId TEXT NOT NULL,
+    tokenId TEXT NOT NULL,
+    subject TEXT,
+    keyId TEXT,
+    provider TEXT NOT NULL,
+    method TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    model TEXT,
+    status INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    errorCode TEXT,
+    usageSource TEXT NOT NULL,
+    inputTokens INTEGER NOT NULL,
+    outputTokens INTEGER NOT NULL,
+    cachedInputTokens INTEGER NOT NULL,
+    cacheWriteInputTokens INTEGER NOT NULL,
+    reasoningTokens INTEGER NOT NULL,
+    audioInputTokens INTEGER NOT NULL,
+    audioOutputTokens INTEGER NOT NULL,
+    costMicroDollars INTEGER,
+    bytesIn INTEGER NOT NULL,
+    bytesOut INTEGER NOT NULL,
+    durationMs REAL NOT NULL,
+    firstByteMs REAL,
+    address TEXT NOT NULL,
+    upstreamRequestId TEXT
+  ) STRICT;
+  `,
+]

@@ -1,0 +1,66 @@
+import { SoakpError } from '../../errors.js'
+import type { Store, StoreKind, StoreOptions } from '../store.js'
+import { type Connection, connect } from './connection.js'
+import { driverError } from './driver-errors.js'
+import { entryQueries } from './entries.js'
+import { grantQueries } from './grants.js'
+import { keyQueries } from './keys.js'
+import { copyTo, migrate } from './migrate.js'
+import { type Migration, migrations } from './migrations.js'
+import { transactions } from './transactions.js'
+
+/** One encrypted file on this machine, shared by the daemon and the CLI. */
+export const sqlite: StoreKind = {
+  scheme: 'sqlite',
+  title: 'an encrypted SQLite file (SQLCipher 4 format)',
+  open: options => openSqlite(options, migrations),
+}
+
+/** `steps` stands in for the released migrations where an upgrade is tried out. */
+export function openSqlite(options: StoreOptions, steps: readonly Migration[]): Store {
+  const { location: file, now } = options
+  const db = connect({ file, databaseKey: options.databaseKey, create: options.create, durability: options.durability })
+  try {
+    migrate(db, file, steps)
+    return store(db, file, now)
+  } catch (error) {
+    db.close()
+    throw driverError(error, file)
+  }
+}
+
+function store(db: Connection, file: string, now: () => number): Store {
+  const running = transactions(db, file)
+  const touch = db.prepare('UPDATE probe SET atMs = ?')
+  return {
+    policyGeneration: running.generation,
+    ...keyQueries(db, running),
+    ...grantQueries(db, running),
+    ...entryQueries(db, running),
+    probe: () =>
+      running.write(() => {
+        touch.run(now())
+      }),
+    backupTo: target => {
+      try {
+        copyTo(db, target)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw new SoakpError('file_exists', target, { cause: error })
+        throw driverError(error, target)
+      }
+    },
+    verify: () => {
+      try {
+        const found = db.pragma('integrity_check', { simple: false }) as { integrity_check: string }[]
+        return found.map(row => row.integrity_check).filter(line => line !== 'ok')
+      } catch (error) {
+        const mapped = driverError(error, file)
+        if (mapped instanceof SoakpError && mapped.code === 'store_damaged') return [mapped.message]
+        throw mapped
+      }
+    },
+    close: () => {
+      db.close()
+    },
+  }
+}

@@ -1,0 +1,71 @@
+import type { Connection } from './connection.js'
+import { driverError } from './driver-errors.js'
+
+/** How statements run: in a transaction where they write, with the driver's errors in soakp's words. */
+export interface Transactions {
+  /** Statements that only read. */
+  read<T>(work: () => T): T
+  /** One transaction: committed when it returns, undone when it throws. */
+  write<T>(work: () => T): T
+  /** A write that raises the policy generation, unless `work` returns false: then nothing was changed. */
+  change<T>(work: () => T): T
+  /** Rises with every committed change by any process; sees every change committed before the call. */
+  generation(): number
+}
+
+export function transactions(db: Connection, file: string): Transactions {
+  const begin = db.prepare('BEGIN IMMEDIATE')
+  const commit = db.prepare('COMMIT')
+  const rollback = db.prepare('ROLLBACK')
+  const raise = db.prepare<[], number>('UPDATE policy SET generation = generation + 1 RETURNING generation').pluck()
+  const readGeneration = db.prepare<[], number>('SELECT generation FROM policy').pluck()
+  // moves whenever another connection has committed anything, and costs a microsecond
+  const dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck()
+  let seenDataVersion = -1
+  let generation = 0
+
+  function guard<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      throw driverError(error, file)
+    }
+  }
+
+  function write<T>(work: () => T): T {
+    try {
+      begin.run()
+      const result = work()
+      commit.run()
+      return result
+    } catch (error) {
+      // a full disk ends the transaction by itself
+      if (db.inTransaction) rollback.run()
+      throw driverError(error, file)
+    }
+  }
+
+  return {
+    read: guard,
+    write,
+    change: work => {
+      let raised: number | undefined
+      const result = write(() => {
+        const done = work()
+        if (done !== false) raised = raise.get()
+        return done
+      })
+      if (raised !== undefined) generation = raised
+      return result
+    },
+    generation: () =>
+      guard(() => {
+        const now = dataVersion.get() as number
+        if (now !== seenDataVersion) {
+          generation = readGeneration.get() as number
+          seenDataVersion = now
+        }
+        return generation
+      }),
+  }
+}

@@ -1,0 +1,348 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { SoakpError } from '../../src/errors.js'
+import { newId } from '../../src/lib/id.js'
+import type { Entry, GrantRecord, KeyRecord, TokenRecord } from '../../src/stores/records.js'
+import type { Store, StoreKind } from '../../src/stores/store.js'
+
+export const databaseKey = createSecretKey(randomBytes(32))
+
+export function aKey(fields: Partial<KeyRecord> = {}): KeyRecord {
+  return {
+    id: newId('key'),
+    tenant: 'default',
+    user: null,
+    provider: 'openai',
+    name: 'default',
+    baseUrl: null,
+    allowPrivate: false,
+    auth: null,
+    dialect: null,
+    organization: null,
+    project: null,
+    sealed: 'a.b.c.d.e',
+    masterKeyVersion: 1,
+    version: 1,
+    state: 'active',
+    rejectedAtMs: null,
+    createdAtMs: 1_700_000_000_000,
+    rotatedAtMs: null,
+    ...fields,
+  }
+}
+
+export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
+  return {
+    id: newId('grt'),
+    tenant: 'default',
+    name: 'app',
+    subject: 'alice',
+    scope: { kind: 'providers', providers: ['openai', 'groq'] },
+    models: ['gpt-*'],
+    endpoints: [],
+    origins: ['https://app.example'],
+    addresses: ['10.0.0.0/8'],
+    rate: '60/m',
+    concurrency: 3,
+    maxOutputTokens: null,
+    createdAtMs: 1_700_000_000_000,
+    expiresAtMs: 1_800_000_000_000,
+    revokedAtMs: null,
+    cutStreams: false,
+    ...fields,
+  }
+}
+
+export function aToken(grantId: string, fields: Partial<TokenRecord> = {}): TokenRecord {
+  return { jti: newId('tok'), grantId, issuedAtMs: 1_700_000_000_000, expiresAtMs: 1_800_000_000_000, ...fields }
+}
+
+export function anEntry(fields: Partial<Entry> = {}): Entry {
+  return {
+    id: newId('call'),
+    attempt: 1,
+    startedAtMs: 1_700_000_000_000,
+    tenant: 'default',
+    grantId: 'grt_1',
+    tokenId: 'tok_1',
+    subject: null,
+    keyId: 'key_1',
+    provider: 'openai',
+    method: 'POST',
+    endpoint: '/v1/chat/completions',
+    model: 'gpt-4o-mini',
+    status: 200,
+    outcome: 'ok',
+    errorCode: null,
+    usageSource: 'provider',
+    inputTokens: 10,
+    outputTokens: 20,
+    cachedInputTokens: 3,
+    cacheWriteInputTokens: 0,
+    reasoningTokens: 4,
+    audioInputTokens: 0,
+    audioOutputTokens: 0,
+    costMicroDollars: null,
+    bytesIn: 155,
+    bytesOut: 600,
+    durationMs: 12,
+    firstByteMs: 7,
+    address: '127.0.0.1',
+    upstreamRequestId: 'req_1',
+    ...fields,
+  }
+}
+
+/** What every store promises; run on each one in the registry. */
+export function storeContract(t: Test, kind: StoreKind): void {
+  async function fresh(t: Test): Promise<Store> {
+    const location = join(t.testdir({}), 'soakp.db')
+    const store = await kind.open({ location, databaseKey, durability: 'normal', create: true, now: () => 1_700_000_000_000 })
+    t.teardown(() => store.close())
+    return store
+  }
+
+  t.test(`${kind.scheme}: a key comes back as it went in, whichever fields are null`, async t => {
+    const store = await fresh(t)
+    const plain = aKey()
+    const full = aKey({
+      user: 'u-1',
+      baseUrl: 'http://10.0.0.1/prefix',
+      allowPrivate: true,
+      auth: 'header:x-key',
+      dialect: 'openai',
+      organization: 'org',
+      project: 'proj',
+      rejectedAtMs: 5,
+      rotatedAtMs: 6,
+      state: 'disabled',
+    })
+    await store.insertKey(plain)
+    await store.insertKey(full)
+    t.strictSame(await store.getKey(plain.id), plain)
+    t.strictSame(await store.getKey(full.id), full)
+    t.equal(await store.getKey('key_none'), undefined)
+  })
+
+  t.test(`${kind.scheme}: keys are listed in the order they were made, by tenant and provider`, async t => {
+    const store = await fresh(t)
+    const keys = [aKey(), aKey({ provider: 'groq' }), aKey({ tenant: 'acme' }), aKey({ tenant: 'acme', provider: 'groq' })]
+    for (const key of keys) await store.insertKey(key)
+    const ids = async (filter?: { tenant?: string; provider?: string }): Promise<number[]> =>
+      (await store.listKeys(filter)).map(found => keys.findIndex(key => key.id === found.id))
+    t.strictSame(await ids(), [0, 1, 2, 3])
+    t.strictSame(await ids({ tenant: 'acme' }), [2, 3])
+    t.strictSame(await ids({ provider: 'groq' }), [1, 3])
+    t.strictSame(await ids({ tenant: 'acme', provider: 'groq' }), [3])
+    t.strictSame(await ids({ tenant: 'nobody' }), [])
+  })
+
+  t.test(`${kind.scheme}: a change touches the named fields and nothing else, and only what is there`, async t => {
+    const store = await fresh(t)
+    const key = aKey({ rejectedAtMs: 1 })
+    await store.insertKey(key)
+    t.equal(await store.updateKey(key.id, { state: 'disabled', rejectedAtMs: null }), true)
+    t.strictSame(await store.getKey(key.id), { ...key, state: 'disabled', rejectedAtMs: null })
+    t.equal(await store.updateKey('key_none', { name: 'x' }), false)
+    t.equal(await store.removeKey(key.id), true)
+    t.equal(await store.removeKey(key.id), false)
+    t.equal(await store.getKey(key.id), undefined)
+  })
+
+  t.test(`${kind.scheme}: of twenty racing rotations from one version, one wins`, async t => {
+    const store = await fresh(t)
+    const key = aKey()
+    await store.insertKey(key)
+    const tries = Array.from({ length: 20 }, async (_, i) => store.updateKey(key.id, { sealed: `s${i}`, version: 2 }, 1))
+    t.equal((await Promise.all(tries)).filter(Boolean).length, 1)
+    t.equal((await store.getKey(key.id))?.version, 2)
+  })
+
+  t.test(`${kind.scheme}: a grant and its tokens come back as they went in`, async t => {
+    const store = await fresh(t)
+    const grants = [
+      aGrant(),
+      aGrant({ scope: { kind: 'all' }, subject: null, rate: null, concurrency: null, maxOutputTokens: 9, cutStreams: true }),
+    ]
+    const tokens = grants.map(grant => aToken(grant.id))
+    for (const [i, grant] of grants.entries()) await store.insertGrant(grant, tokens[i] as TokenRecord)
+    t.strictSame(await store.listGrants(), grants)
+    for (const [i, grant] of grants.entries()) t.strictSame(await store.getGrant(grant.id), { grant, tokens: [tokens[i]] })
+    t.equal(await store.getGrant('grt_none'), undefined)
+  })
+
+  t.test(`${kind.scheme}: a grant's rules can be changed, its owner cannot be lost`, async t => {
+    const store = await fresh(t)
+    const grant = aGrant()
+    await store.insertGrant(grant, aToken(grant.id))
+    const patch = { models: ['a', 'b'], scope: { kind: 'keys', keys: ['key_1'] }, revokedAtMs: 7, cutStreams: true } as const
+    t.equal(await store.updateGrant(grant.id, patch), true)
+    t.strictSame((await store.getGrant(grant.id))?.grant, { ...grant, ...patch })
+    t.equal(await store.updateGrant('grt_none', { name: 'x' }), false)
+  })
+
+  t.test(`${kind.scheme}: a new token brings the older ones' end forward, never back`, async t => {
+    const store = await fresh(t)
+    const grant = aGrant()
+    const first = aToken(grant.id, { expiresAtMs: 1000 })
+    await store.insertGrant(grant, first)
+    const second = aToken(grant.id, { expiresAtMs: 9000 })
+    t.equal(await store.replaceTokens(second, 5000), true)
+    const third = aToken(grant.id, { expiresAtMs: 9500 })
+    t.equal(await store.replaceTokens(third, 6000), true)
+    t.strictSame(
+      (await store.getGrant(grant.id))?.tokens.map(token => [token.jti, token.expiresAtMs]),
+      [
+        [first.jti, 1000],
+        [second.jti, 6000],
+        [third.jti, 9500],
+      ],
+    )
+  })
+
+  t.test(`${kind.scheme}: a revoked or unknown grant gets no new token`, async t => {
+    const store = await fresh(t)
+    const grant = aGrant()
+    await store.insertGrant(grant, aToken(grant.id))
+    await store.updateGrant(grant.id, { revokedAtMs: 5 })
+    t.equal(await store.replaceTokens(aToken(grant.id), 6), false)
+    t.equal(await store.replaceTokens(aToken('grt_none'), 6), false)
+    t.equal((await store.getGrant(grant.id))?.tokens.length, 1)
+  })
+
+  t.test(`${kind.scheme}: the policy generation rises with every change and with nothing else`, async t => {
+    const store = await fresh(t)
+    let last = await store.policyGeneration()
+    const rises = async (what: string, change: () => unknown): Promise<void> => {
+      await change()
+      const next = await store.policyGeneration()
+      t.ok(next > last, what)
+      last = next
+    }
+    const stays = async (what: string, call: () => unknown): Promise<void> => {
+      await call()
+      t.equal(await store.policyGeneration(), last, what)
+    }
+    const key = aKey()
+    const grant = aGrant()
+    await rises('insertKey', () => store.insertKey(key))
+    await rises('updateKey', () => store.updateKey(key.id, { name: 'n' }))
+    await rises('insertGrant', () => store.insertGrant(grant, aToken(grant.id)))
+    await rises('updateGrant', () => store.updateGrant(grant.id, { name: 'n' }))
+    await rises('replaceTokens', () => store.replaceTokens(aToken(grant.id), 5))
+    await rises('removeKey', () => store.removeKey(key.id))
+    await stays('appendEntries', () => store.appendEntries([anEntry()]))
+    await stays('reads', async () => [await store.listKeys(), await store.listGrants(), await store.listEntries({})])
+    await stays('a change of nothing', () => store.updateKey('key_none', { name: 'n' }))
+    await stays('probe', () => store.probe())
+  })
+
+  t.test(`${kind.scheme}: entries come back as they went in, in order`, async t => {
+    const store = await fresh(t)
+    const entries = [
+      anEntry({ startedAtMs: 100 }),
+      anEntry({
+        startedAtMs: 200,
+        subject: 'alice',
+        keyId: null,
+        model: null,
+        outcome: 'refused',
+        errorCode: 'rate_limited',
+        usageSource: 'none',
+        costMicroDollars: 5,
+        firstByteMs: null,
+        upstreamRequestId: null,
+        durationMs: 1.5,
+        bytesOut: 5_000_000_000,
+      }),
+      anEntry({ startedAtMs: 300, audioInputTokens: 1, audioOutputTokens: 2, cacheWriteInputTokens: 3, address: '2001:db8::1' }),
+    ]
+    await store.appendEntries(entries.slice(0, 1))
+    await store.appendEntries(entries.slice(1))
+    await store.appendEntries([])
+    t.strictSame(await store.listEntries({}), entries)
+    t.strictSame(await store.listEntries({ sinceMs: 200 }), entries.slice(1))
+    t.strictSame(await store.listEntries({ sinceMs: 200, limit: 1 }), entries.slice(1, 2))
+    t.strictSame(await store.listEntries({ id: (entries[2] as Entry).id }), entries.slice(2))
+    t.strictSame(await store.listEntries({ id: 'call_none' }), [])
+  })
+
+  t.test(`${kind.scheme}: usage is summed by each dimension`, async t => {
+    const store = await fresh(t)
+    const day = Date.parse('2026-03-01T23:59:59.999Z')
+    await store.appendEntries([
+      anEntry({ startedAtMs: day - 10, inputTokens: 1000 }),
+      anEntry({ startedAtMs: day, subject: 'bob', costMicroDollars: 7 }),
+      anEntry({ startedAtMs: day + 1, subject: 'bob', model: null, usageSource: 'estimated', grantId: 'grt_2', costMicroDollars: 8 }),
+      anEntry({ startedAtMs: day + 2, keyId: null, provider: 'groq', tenant: 'acme' }),
+    ])
+    const row = { estimated: 0, inputTokens: 10, outputTokens: 20, cachedInputTokens: 3, reasoningTokens: 4, costMicroDollars: null }
+    t.strictSame(await store.usageBy('user', day), [
+      {
+        value: 'bob',
+        calls: 2,
+        estimated: 1,
+        inputTokens: 20,
+        outputTokens: 40,
+        cachedInputTokens: 6,
+        reasoningTokens: 8,
+        costMicroDollars: 15,
+      },
+      { ...row, value: '', calls: 1 },
+    ])
+    const calls = async (...args: Parameters<Store['usageBy']>): Promise<unknown> =>
+      (await store.usageBy(...args)).map(row => [row.value, row.calls])
+    t.strictSame(await calls('day', 0), [
+      ['2026-03-01', 2],
+      ['2026-03-02', 2],
+    ])
+    t.strictSame(await calls('key', 0), [
+      ['key_1', 3],
+      ['', 1],
+    ])
+    t.strictSame(await calls('grant', 0), [
+      ['grt_1', 3],
+      ['grt_2', 1],
+    ])
+    t.strictSame(await calls('model', 0), [
+      ['gpt-4o-mini', 3],
+      ['', 1],
+    ])
+    t.strictSame(await calls('provider', 0), [
+      ['openai', 3],
+      ['groq', 1],
+    ])
+    t.strictSame(await calls('tenant', 0), [
+      ['default', 3],
+      ['acme', 1],
+    ])
+    t.strictSame(await calls('tenant', day + 3), [])
+  })
+
+  t.test(`${kind.scheme}: a healthy store takes a probe and finds nothing wrong`, async t => {
+    const store = await fresh(t)
+    await store.insertKey(aKey())
+    await store.probe()
+    t.strictSame(await store.verify(), [])
+  })
+
+  t.test(`${kind.scheme}: a backup is a whole copy, or is refused without leaving a file`, async t => {
+    const store = await fresh(t)
+    const file = join(t.testdir({}), 'copy.db')
+    const key = aKey()
+    await store.insertKey(key)
+    try {
+      await store.backupTo(file)
+    } catch (error) {
+      t.ok(error instanceof SoakpError)
+      t.notOk(existsSync(file))
+      return
+    }
+    await t.rejects(async () => store.backupTo(file), { code: 'file_exists' })
+    const copy = await kind.open({ location: file, databaseKey, durability: 'normal', create: false, now: Date.now })
+    t.teardown(() => copy.close())
+    t.strictSame(await copy.listKeys(), [key])
+  })
+}

@@ -1,0 +1,5 @@
+import t from 'tap'
+import { stores } from '../../src/stores/index.js'
+import { storeContract } from '../contracts/store.js'
+
+for (const kind of stores) storeContract(t, kind)
