@@ -32,6 +32,9 @@ export const errors = {
     exit: 2,
     text: 'A compressed body cannot be checked against the rules of this grant; send it uncompressed.',
   },
+  request_too_large: { status: 413, exit: 2, text: 'The body is larger than what is read here.' },
+  headers_too_large: { status: 431, exit: 2, text: 'The header of the request is larger than what is read here.' },
+  media_type_refused: { status: 415, exit: 2, text: 'This content type is not read here.' },
   navigation_refused: { status: 403, exit: 77, text: 'This address is for programs; a browser may not open it as a page.' },
 
   // who are you
@@ -40,6 +43,7 @@ export const errors = {
   token_expired: { status: 401, exit: 77, text: 'The access token has expired.' },
   token_revoked: { status: 401, exit: 77, text: 'The access token has been revoked.' },
   too_many_failures: { status: 429, exit: 75, text: 'Too many failed attempts from this address.', retry: true },
+  too_many_requests: { status: 429, exit: 75, text: 'Too many requests from this address.', retry: true },
 
   // what may you
   provider_not_allowed: { status: 403, exit: 77, text: 'This access token does not open this provider.' },
@@ -93,6 +97,7 @@ export const errors = {
   file_refused: { status: 500, exit: 74, text: 'A file cannot be read or written.' },
   file_exists: { status: 500, exit: 73, text: 'The file exists already and is not overwritten.' },
   certificate_invalid: { status: 500, exit: 78, text: 'The TLS certificate and key cannot be used.' },
+  address_refused: { status: 500, exit: 69, text: 'The address cannot be listened on.' },
   address_in_use: { status: 500, exit: 69, text: 'The address is in use already.' },
   check_failed: { status: 500, exit: 1, text: 'Not everything is in order.' },
   internal: { status: 500, exit: 70, text: 'Something went wrong inside soakp.' },

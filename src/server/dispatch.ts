@@ -1,0 +1,136 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { SoakpError } from '../errors.js'
+import { newId } from '../lib/id.js'
+import type { Request, Response } from '../relay/call.js'
+import type { Relay } from '../relay/relay.js'
+import type { HostCheck } from './hosts.js'
+import { answerPreflight, isPreflight, type OriginRule } from './preflight.js'
+import { sendProblem } from './problem.js'
+import type { Shed } from './shed.js'
+
+/** First segments of paths that are ours. Every other one names a provider, known or not: the relay answers. */
+const reserved: ReadonlySet<string> = new Set([
+  '',
+  'v1',
+  'auth',
+  'api',
+  'admin',
+  'proxy',
+  'credentials',
+  'docs',
+  'metrics',
+  'healthz',
+  'readyz',
+  '.well-known',
+  'openapi.json',
+])
+
+export interface DispatchOptions {
+  readonly relay: Pick<Relay, 'handle'>
+  /** Everything that is not the relay's. */
+  readonly routes: (request: IncomingMessage, response: ServerResponse) => void
+  readonly hosts: HostCheck
+  readonly addressOf: (request: Request) => string
+  readonly allowsOrigin: OriginRule
+  readonly shed: Shed
+  readonly log: Logger
+  readonly now: () => number
+}
+
+const slash = 47
+const question = 63
+
+/** Where the first segment of a path ends. */
+function segmentEnd(url: string): number {
+  for (let index = 1; index < url.length; index++) {
+    const char = url.charCodeAt(index)
+    if (char === slash || char === question) return index
+  }
+  return url.length
+}
+
+/** The `Host` of a request; undefined where there is none, or more than one (RFC 9112, section 3.2). */
+function hostOf(request: Request): string | undefined {
+  if ('stream' in request) {
+    const { authority, headers } = request
+    return headers.host === undefined || headers.host === authority ? authority : undefined
+  }
+  // the raw list, because reading `headers` builds an object that not every call needs, and hides a second Host
+  const raw = request.rawHeaders
+  let host: string | undefined
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] as string
+    if (name.length !== 4 || (name !== 'Host' && name !== 'host' && name.toLowerCase() !== 'host')) continue
+    if (host !== undefined) return undefined
+    host = raw[index + 1] as string
+  }
+  return host
+}
+
+/**
+ * What every request meets first, whatever it is. Calls go straight from here to the relay, past the router and its hooks: those cost as much as the relay itself.
+ */
+export function createDispatch(options: DispatchOptions): (request: Request, response: Response) => void {
+  const { relay, routes, hosts, addressOf, shed, log, now } = options
+
+  function dispatch(request: Request, response: Response): void {
+    const url = request.url ?? ''
+    const refusal = shed.refusal()
+    // `Connection: close` on the reply, so that the client looks for another server
+    if (refusal === 'shutting_down' && 'shouldKeepAlive' in response) response.shouldKeepAlive = false
+    if (!hosts.isOurs(hostOf(request), request)) {
+      refuse(request, response, new SoakpError('misdirected'))
+      return
+    }
+    const end = segmentEnd(url)
+    const first = url.slice(1, end)
+    if (url.charCodeAt(0) !== slash || reserved.has(first)) {
+      passOn(request, response)
+      return
+    }
+    const id = newId('call')
+    if (isPreflight(request)) {
+      answerPreflight(request, response, id, options.allowsOrigin).catch(cause => fail(request, response, cause))
+      return
+    }
+    const queryAt = url.indexOf('?', end)
+    relay.handle({
+      id,
+      startedAtMs: now(),
+      provider: first,
+      path: end === url.length || end === queryAt ? '/' : queryAt === -1 ? url.slice(end) : url.slice(end, queryAt),
+      query: queryAt === -1 ? '' : url.slice(queryAt),
+      request,
+      response,
+      address: addressOf(request),
+      refusal,
+    })
+  }
+
+  function passOn(request: Request, response: Response): void {
+    if (request.headers.expect !== undefined) response.writeContinue()
+    routes(request as IncomingMessage, response as ServerResponse)
+  }
+
+  function refuse(request: Request, response: Response, error: SoakpError): void {
+    // what is left of the body is not read: the connection cannot be used again
+    if ('shouldKeepAlive' in response && request.headers['content-length'] !== '0' && request.method !== 'GET')
+      response.shouldKeepAlive = false
+    sendProblem(response, error, newId('call'))
+  }
+
+  function fail(request: Request, response: Response, cause: unknown): void {
+    const error = cause instanceof SoakpError ? cause : new SoakpError('internal', undefined, { cause })
+    if (error.status >= 500) log.error({ err: error }, 'a request failed')
+    refuse(request, response, error)
+  }
+
+  return (request, response) => {
+    try {
+      dispatch(request, response)
+    } catch (error) {
+      fail(request, response, error)
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { isIP } from 'node:net'
+import type { Logger } from 'pino'
+import { SoakpError } from '../errors.js'
+import { compileBlocks, isLoopbackAddress } from '../lib/ip.js'
+import { parseRate } from '../lib/rate.js'
+import type { Soakp } from '../soakp.js'
+import type { Certificates } from '../tls/certificates.js'
+import { addressReader } from './address.js'
+import { buildApp } from './app.js'
+import { createDispatch } from './dispatch.js'
+import { createHostCheck, hostName, isLoopbackName } from './hosts.js'
+import { createListener } from './listener.js'
+import { originRule } from './preflight.js'
+import { createShed } from './shed.js'
+
+export interface ServeOptions {
+  readonly log: Logger
+  /** Which certificate is served. Undefined only with `settings.http`. */
+  readonly certificates: Certificates | undefined
+  /** Epoch milliseconds. */
+  readonly now?: () => number
+}
+
+export interface Served {
+  /** Where clients reach it, without a closing slash. */
+  readonly url: string
+  readonly port: number
+  /**
+   * Takes no new calls, lets those under way finish for `settings.shutdownGraceMs`, and ends every connection. Resolves when the last entry is committed. The second
+   * call waits for the first.
+   */
+  close(): Promise<void>
+}
+
+/** How long what was written may take to leave, once every call is finished. */
+const flushMs = 2_000
+
+/** Whether nothing but this machine can connect to this address. */
+function isLoopbackHost(host: string): boolean {
+  return isIP(host) === 0 ? host === 'localhost' : isLoopbackAddress(host)
+}
+
+function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+/** At most ten lines in ten seconds: whoever sends garbage does not fill the disk. */
+function refusedLog(log: Logger, now: () => number): (error: Error) => void {
+  let left = 10
+  let windowEndMs = 0
+  return error => {
+    // who hangs up is not refused
+    if (!log.isLevelEnabled('debug') || (error as NodeJS.ErrnoException).code === 'ECONNRESET') return
+    if (now() > windowEndMs) {
+      left = 10
+      windowEndMs = now() + 10_000
+    }
+    if (left-- > 0)
+      log.debug({ code: (error as NodeJS.ErrnoException).code, reason: error.message.slice(0, 200) }, 'a connection was refused')
+  }
+}
+
+function urlOf(soakp: Pick<Soakp, 'settings'>, port: number): string {
+  const { publicUrl, host, http } = soakp.settings
+  if (publicUrl !== undefined) return publicUrl.replace(/\/$/, '')
+  const name = isLoopbackHost(host) || isUnspecified(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  return `${http ? 'http' : 'https'}://${name}:${port}`
+}
+
+/** Opens the daemon's door: listens, and hands calls to the relay and the rest to its routes. */
+export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, now = Date.now }: ServeOptions): Promise<Served> {
+  const { settings, relay } = soakp
+  if (settings.http && !isLoopbackHost(settings.host) && settings.trustProxy.length === 0) {
+    throw new SoakpError('settings_invalid', 'Plain HTTP off loopback would show access tokens to the network.', {
+      hint: 'Leave --http away, listen on 127.0.0.1, or name the proxy that ends TLS in SOAKP_TRUST_PROXY.',
+    })
+  }
+  const tls = settings.http ? undefined : certificates
+  if (!settings.http && tls === undefined) throw new SoakpError('certificate_invalid', 'There is none to serve.')
+
+  const shed = createShed({ openCalls: () => relay.openCalls, maxCalls: settings.maxCalls })
+  const addressOf = addressReader(settings.trustProxy.length === 0 ? undefined : compileBlocks(settings.trustProxy))
+  const hosts = createHostCheck({
+    publicUrl: settings.publicUrl,
+    covers: name => tls?.current.covers(name) ?? false,
+    everyAddress: isUnspecified(settings.host),
+  })
+  const app = await buildApp({
+    soakp,
+    log,
+    addressOf,
+    addressRate: parseRate(settings.addressRate) ?? { count: 600, windowMs: 60_000 },
+    isDraining: () => shed.refusal() === 'shutting_down',
+    isPublicHost: host => {
+      const name = host === undefined ? undefined : hostName(host)
+      return (
+        name !== undefined &&
+        tls !== undefined &&
+        !tls.current.isLocal &&
+        isIP(name) === 0 &&
+        !isLoopbackName(name) &&
+        tls.current.covers(name)
+      )
+    },
+  })
+  const listener = createListener({
+    onRequest: createDispatch({
+      relay,
+      routes: app.handle,
+      hosts,
+      addressOf,
+      allowsOrigin: originRule(settings.corsOrigins, origin => relay.allowsOrigin(origin)),
+      shed,
+      log,
+      now,
+    }),
+    pair: tls?.current,
+    onRefused: refusedLog(log, now),
+    now,
+  })
+  const stopFollowing = tls?.onChange(pair => {
+    listener.setPair(pair)
+    hosts.forget()
+  })
+  const { port } = await listener.listen(settings.host, settings.port)
+  const url = urlOf(soakp, port)
+  log.info({ url, host: settings.host, port }, 'listening')
+
+  async function end(): Promise<void> {
+    shed.drain()
+    listener.drain()
+    await relay.drain(settings.shutdownGraceMs)
+    await listener.close(flushMs)
+    stopFollowing?.()
+    shed.close()
+    await app.fastify.close()
+  }
+  let ending: Promise<void> | undefined
+  return {
+    url,
+    port,
+    close() {
+      ending ??= end()
+      return ending
+    },
+  }
+}

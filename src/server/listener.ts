@@ -1,0 +1,172 @@
+import { createServer as createHttpServer, type Server as HttpServer, type ServerOptions } from 'node:http'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { SecureContextOptions, TLSSocket } from 'node:tls'
+import { SoakpError } from '../errors.js'
+import type { Request, Response } from '../relay/call.js'
+import { refuseBytes } from './client-error.js'
+import { createHttp2, type Http2Sessions } from './http2.js'
+
+export type OnRequest = (request: Request, response: Response) => void
+
+/** A certificate chain and its key, as PEM. */
+export interface Pair {
+  readonly cert: Buffer
+  readonly key: Buffer
+}
+
+export interface ListenerOptions {
+  readonly onRequest: OnRequest
+  /** Undefined: plain HTTP/1.1. */
+  readonly pair: Pair | undefined
+  /** Told of connections that were refused before they were a request, for the log. */
+  readonly onRefused: (error: Error) => void
+  readonly now: () => number
+}
+
+/** The sockets of the daemon. Nothing above it knows which protocol a request came by. */
+export interface Listener {
+  listen(host: string, port: number): Promise<AddressInfo>
+  /** New handshakes get this pair; connections go on. The pair must have been verified. */
+  setPair(pair: Pair): void
+  /** Accepts no more connections, and ends each once nothing is under way on it. */
+  drain(): void
+  /** Waits up to `graceMs` for what was written to leave, then ends every connection. */
+  close(graceMs: number): Promise<void>
+}
+
+const maxHeaderBytes = 32_768
+
+const httpOptions: ServerOptions = {
+  // a header that trickles in is cut off; bodies have the relay's own limits
+  headersTimeout: 30_000,
+  requestTimeout: 0,
+  connectionsCheckingInterval: 5_000,
+  // longer than the minute at which common load balancers drop idle connections, so that they are the ones who close
+  keepAliveTimeout: 72_000,
+  maxHeaderSize: maxHeaderBytes,
+  insecureHTTPParser: false,
+  rejectNonStandardBodyWrites: true,
+  noDelay: true,
+  // a peer that vanished is noticed after 30 s of silence and ten probes, a second apart
+  keepAlive: true,
+  keepAliveInitialDelay: 30_000,
+}
+
+/** TLS 1.3, and of TLS 1.2 what has forward secrecy and authenticated encryption (Mozilla's "intermediate", without DHE). */
+const tlsOptions: SecureContextOptions & { honorCipherOrder: boolean } = {
+  minVersion: 'TLSv1.2',
+  ciphers: [
+    'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
+    'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305',
+  ].join(':'),
+  // all of them are good: let the client take what its processor does fastest
+  honorCipherOrder: false,
+}
+
+const handshakeTimeoutMs = 10_000
+
+type Server = HttpServer | HttpsServer
+
+/** Splits off connections that chose HTTP/2; the rest stays with the HTTP/1.1 server that accepted them. */
+function splitByAlpn(server: HttpsServer, http2: Http2Sessions): void {
+  const [http1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', function (this: HttpsServer, socket: TLSSocket) {
+    if (socket.alpnProtocol === 'h2') http2.accept(socket)
+    else http1?.call(this, socket)
+  })
+}
+
+function createTlsServer(onRefused: (error: Error) => void): HttpsServer {
+  const server = createHttpsServer({
+    ...httpOptions,
+    ...tlsOptions,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    handshakeTimeout: handshakeTimeoutMs,
+  })
+  // Node would hand failed handshakes to `clientError`, where there is nobody to answer
+  server.removeAllListeners('tlsClientError')
+  server.on('tlsClientError', (error, socket) => {
+    onRefused(error)
+    socket.destroy()
+  })
+  return server
+}
+
+export function createListener({ onRequest, pair, onRefused, now }: ListenerOptions): Listener {
+  const http2 = pair === undefined ? undefined : createHttp2(onRequest, now)
+  const server: Server = pair === undefined ? createHttpServer(httpOptions) : createTlsServer(onRefused)
+  if (http2 !== undefined) splitByAlpn(server as HttpsServer, http2)
+  server.on('request', onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    onRefused(error)
+    refuseBytes(error, socket as Socket)
+  })
+
+  const setPair = ({ cert, key }: Pair) => (server as HttpsServer).setSecureContext({ ...tlsOptions, cert, key })
+  if (pair !== undefined) setPair(pair)
+  let idleTimer: NodeJS.Timeout | undefined
+
+  return {
+    listen: (host, port) => listen(server, host, port),
+    setPair,
+    drain() {
+      server.close()
+      http2?.goAway()
+      idleTimer ??= setInterval(() => server.closeIdleConnections(), 100)
+    },
+    async close(graceMs) {
+      this.drain()
+      await endWithin(server, http2, graceMs)
+      clearInterval(idleTimer)
+      http2?.close()
+    },
+  }
+}
+
+function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    const refused = (error: NodeJS.ErrnoException) => reject(listenError(error, host, port))
+    server.once('error', refused)
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', refused)
+      resolve(server.address() as AddressInfo)
+    })
+  })
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): SoakpError {
+  const where = `${host}:${port}`
+  if (error.code === 'EADDRINUSE') {
+    return new SoakpError('address_in_use', where, { cause: error, hint: 'Is soakp running already? Choose another port with --port.' })
+  }
+  if (error.code === 'EACCES') {
+    return new SoakpError('address_refused', where, {
+      cause: error,
+      hint: 'Ports below 1024 need a privilege. Choose another port with --port.',
+    })
+  }
+  return new SoakpError('address_refused', `${where}: ${error.code ?? 'unknown'}`, {
+    cause: error,
+    hint: 'Choose an address of this machine with --host.',
+  })
+}
+
+/** Resolves when the last connection has ended, by itself or, after `graceMs`, by us. */
+function endWithin(server: Server, http2: Http2Sessions | undefined, graceMs: number): Promise<void> {
+  return new Promise(resolve => {
+    const ended = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const timer = setTimeout(() => {
+      http2?.destroyAll()
+      server.closeAllConnections()
+    }, graceMs)
+    if (!server.listening) server.getConnections((_error, count) => (count === 0 ? ended() : server.once('close', ended)))
+    else server.once('close', ended)
+  })
+}
