@@ -75,14 +75,15 @@ export function createVault({ store, keyring, now }: VaultDeps): Vault {
   }
 
   return {
-    put: async key => {
+    put: async (key, accept) => {
       refuseEmpty(key.secret)
       const record = newRecord(key, keyring.masterKeyVersion, now())
       const sealed = await seal(await sealingKey(record.tenant), key.secret.bytes(), record)
+      await accept?.({ ...record, sealed })
       await store.insertKey({ ...record, sealed })
       return { ...record, sealed }
     },
-    rotate: async (id, secret) => {
+    rotate: async (id, secret, accept) => {
       refuseEmpty(secret)
       // until no other rotation came between reading and writing
       for (;;) {
@@ -93,6 +94,7 @@ export function createVault({ store, keyring, now }: VaultDeps): Vault {
         const sealed = await seal(await sealingKey(record.tenant), secret.bytes(), next)
         const { version, rejectedAtMs, rotatedAtMs } = next
         const patch = { sealed, masterKeyVersion, version, rejectedAtMs, rotatedAtMs }
+        await accept?.({ ...next, sealed })
         if (await store.updateKey(id, patch, record.version)) return { ...next, sealed }
       }
     },

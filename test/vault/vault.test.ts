@@ -133,3 +133,17 @@ t.test('an empty secret is refused', async t => {
   const { vault } = await fresh(t)
   await t.rejects(vault.put(aKey({ secret: new Secret('') })), { code: 'usage' })
 })
+
+t.test('a key or a new value of one that is looked at and not accepted is not stored', async t => {
+  const { vault, store } = await fresh(t)
+  const refused = new Error('refused')
+  const refuse = async (record: KeyRecord) => {
+    t.match((await vault.open(record)).expose(), 'sk-canary')
+    throw refused
+  }
+  await t.rejects(vault.put(aKey(), refuse), refused)
+  t.same(await store.listKeys(), [])
+  const record = await vault.put(aKey(), async () => undefined)
+  await t.rejects(vault.rotate(record.id, new Secret('sk-canary-2'), refuse), refused)
+  t.strictSame(await store.getKey(record.id), record)
+})

@@ -1,0 +1,27 @@
+import { SoakpError } from '../errors.js'
+import { isId } from '../lib/id.js'
+
+/** Beginnings that providers, and we, give to credentials, followed by enough to be one. */
+const credential = /(?:^|=)(?:sk|pk|rk|gsk|xai|hf|r8|nvapi|pplx|csk|fw|tgp|jina|esecret|AIza|AQ\.|eyJ|adm|app)[-_A-Za-z0-9.]{16,}/
+
+/** Whether an argument looks like a credential. Ids of ours do not. */
+export function looksSecret(value: string): boolean {
+  return credential.test(value) && !isId('app', value) && !isId('adm', value)
+}
+
+/** An argument as a message may show it: a plain word, or nothing of it. */
+export function shown(value: string): string {
+  const word = value.split('=', 1)[0] ?? ''
+  return /^[-\w./:]{1,24}$/.test(word) && !/^(sk|gsk|xai)[-_]/.test(word) ? `'${word}'` : 'given'
+}
+
+/** Throws `usage` when a credential stands on the command line, where the shell's history and `ps` have it. */
+export function refuseSecrets(argv: readonly string[]): void {
+  if (argv.some(looksSecret)) throw secretInArgv()
+}
+
+export function secretInArgv(): SoakpError {
+  return new SoakpError('usage', 'What looks like a key or a token stands on the command line, where the shell history and `ps` show it.', {
+    hint: 'give it by the hidden prompt, --stdin or --from-env VAR, and consider the one you typed exposed',
+  })
+}

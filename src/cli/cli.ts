@@ -1,0 +1,34 @@
+import type { Settings } from '../config/settings.js'
+import type { Secret } from '../lib/secret.js'
+import type { Soakp } from '../soakp.js'
+
+/** Settings given as flags, as text, by their names in `Settings`. They win over the environment and the home's `.env`. */
+export type SettingFlags = Partial<Readonly<Record<keyof Settings, string | undefined>>>
+
+/** Where a secret is read from; neither: a hidden prompt. Both at once is a usage error. */
+export interface SecretSource {
+  /** Name of an environment variable. */
+  readonly fromEnv?: string | undefined
+  readonly stdin?: boolean | undefined
+}
+
+/** What a command may do to the outside: read settings, open the home, ask, print. */
+export interface Cli {
+  /** `--json`: one JSON document on stdout, and nothing else there. */
+  readonly json: boolean
+  settings(flags?: SettingFlags): Promise<Settings>
+  /** Opens the home, once; `main` closes it when the command is done. */
+  open(flags?: SettingFlags): Promise<Soakp>
+  /** Without its trailing newline. Throws `usage` when it is empty or holds whitespace or control characters. */
+  readSecret(label: string, source: SecretSource): Promise<Secret>
+  /** Asks yes or no on a terminal; without one the answer is no. */
+  confirm(question: string): Promise<boolean>
+  /** The outcome, on stdout: the JSON document under `--json`, else the text, where there is any. Called once. */
+  result(json: unknown, text: string): void
+  /** A line for people, on stderr; left out under `--json`. */
+  note(text: string): void
+  /** A line for people that matters under `--json` too, on stderr. */
+  warn(text: string): void
+  /** Epoch milliseconds. */
+  now(): number
+}

@@ -1,0 +1,41 @@
+import type { Command } from 'commander'
+import type { Cli } from '../cli.js'
+import { keyAdd } from './key-add.js'
+import { keyDisable } from './key-disable.js'
+import { keyEnable } from './key-enable.js'
+import { keyList } from './key-list.js'
+import { keyRemove } from './key-remove.js'
+import { keyRotate } from './key-rotate.js'
+import { keyShow } from './key-show.js'
+import { keyVerify } from './key-verify.js'
+import { tokenCreate } from './token-create.js'
+import { tokenList } from './token-list.js'
+import { tokenRevoke } from './token-revoke.js'
+import { tokenRotate } from './token-rotate.js'
+import { tokenSet } from './token-set.js'
+import { tokenShow } from './token-show.js'
+import { usage } from './usage.js'
+
+export type MakeCommand = (cli: Cli) => Command
+
+/** Commands under one word. */
+export interface Group {
+  readonly name: string
+  readonly description: string
+  readonly commands: readonly MakeCommand[]
+}
+
+/** Every command there is, in the order of the help. */
+export const commands: readonly (MakeCommand | Group)[] = [
+  {
+    name: 'key',
+    description: 'the AI provider keys in the vault',
+    commands: [keyAdd, keyList, keyShow, keyVerify, keyRotate, keyDisable, keyEnable, keyRemove],
+  },
+  {
+    name: 'token',
+    description: 'access tokens, and the grants that say what they open',
+    commands: [tokenCreate, tokenSet, tokenList, tokenShow, tokenRotate, tokenRevoke],
+  },
+  usage,
+]

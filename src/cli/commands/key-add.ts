@@ -1,0 +1,72 @@
+import { Command, Option } from 'commander'
+import { SoakpError } from '../../errors.js'
+import type { NewKey } from '../../vault/vault.js'
+import { secretInArgv } from '../argv.js'
+import type { Cli, SecretSource } from '../cli.js'
+import { type CustomOptions, checkProvider } from '../custom-provider.js'
+import { checkSecret, verifying } from '../key-input.js'
+import { keyView } from '../views.js'
+
+interface Options extends SecretSource, CustomOptions {
+  readonly name: string
+  readonly organization?: string
+  readonly project?: string
+  readonly tenant?: string
+  readonly user?: string
+  readonly verify: boolean
+}
+
+/** `soakp key add`: the value comes from a prompt, a pipe or a variable, never from argv, where `ps` shows it. */
+export function keyAdd(cli: Cli): Command {
+  return new Command('add')
+    .description('put an AI provider key into the vault')
+    .argument('<provider>', 'whose key it is: openai, anthropic, gemini …, or a name of your own with --base-url')
+    .argument('[nothing...]')
+    .usage('[options] <provider>')
+    .option('--name <text>', 'how you will recognise it', 'default')
+    .option('--base-url <url>', "replaces the provider's origin; may carry a path prefix")
+    .option('--allow-private', 'the base URL may lie in a private network')
+    .option('--auth <scheme>', 'how the key travels: bearer, header:NAME or query:NAME')
+    .option('--dialect <name>', 'which API a provider of your own speaks: openai, anthropic, gemini')
+    .option('--organization <id>', 'sent along where the provider knows organizations')
+    .option('--project <id>', 'sent along where the provider knows projects')
+    .addOption(new Option('--tenant <name>', 'whose key it is; only `default` exists').default('default'))
+    .option('--user <id>', "one user's own key, used before the tenant's")
+    .option('--from-env <var>', 'read the key from this environment variable')
+    .option('--stdin', 'read the key from standard input')
+    .option('--no-verify', 'do not ask the provider whether the key works')
+    .action((provider: string, excess: string[], options: Options) => add(cli, provider, excess, options))
+}
+
+async function add(cli: Cli, provider: string, excess: readonly string[], options: Options): Promise<void> {
+  // one word too many here is the key itself, more often than not
+  if (excess.length > 0) throw secretInArgv()
+  const custom = await checkProvider(provider, options)
+  const tenant = options.tenant ?? 'default'
+  if (tenant !== 'default') throw new SoakpError('usage', 'There is only the tenant `default`.')
+  checkText('--name', options.name)
+  const soakp = await cli.open()
+  const secret = await cli.readSecret(`${provider} API key`, options)
+  try {
+    await checkSecret(cli, provider, secret)
+    const check = verifying(cli, soakp, options.verify)
+    const wanted: NewKey = { provider, secret, tenant, ...custom, ...given(options) }
+    const key = await soakp.vault.put(wanted, check.accept)
+    cli.result({ ...keyView(key), verified: check.found() }, `stored ${key.id} (${key.provider}, ${key.name})`)
+  } finally {
+    secret.wipe()
+  }
+}
+
+function given({ name, user, organization, project }: Options): Pick<NewKey, 'name' | 'user' | 'organization' | 'project'> {
+  const texts = { user, organization, project }
+  const present = Object.entries(texts).filter((entry): entry is [keyof typeof texts, string] => entry[1] !== undefined)
+  for (const [option, text] of present) checkText(`--${option}`, text)
+  return { name, ...Object.fromEntries(present) }
+}
+
+/** Some of these go into headers: visible ASCII and blanks between. */
+function checkText(option: string, text: string): void {
+  const good = option === '--name' ? /^[^\p{Cc}\p{Cf}]{1,80}$/u : /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/
+  if (!good.test(text)) throw new SoakpError('usage', `${option} is empty, too long, or holds characters it cannot hold.`)
+}

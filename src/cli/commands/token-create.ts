@@ -1,0 +1,48 @@
+import { Command } from 'commander'
+import type { NewGrant } from '../../access/access.js'
+import { SoakpError } from '../../errors.js'
+import type { Cli } from '../cli.js'
+import { knownProvider } from '../custom-provider.js'
+import { time } from '../format.js'
+import { addGrantOptions, type GrantOptions, readScope } from '../token-input.js'
+import { grantView, scopeText } from '../views.js'
+
+const defaultLifetimeMs = 30 * 86_400_000
+
+/** `soakp token create`: the token alone on stdout, so that `TOKEN=$(soakp token create …)` works; the rest is on stderr. */
+export function tokenCreate(cli: Cli): Command {
+  return addGrantOptions(new Command('create'))
+    .description('make an access token for a new grant; it is printed once and not kept')
+    .addHelpText('after', '\nOne of --provider, --key and --all is needed. Without --ttl a token lasts 30d.')
+    .action((options: GrantOptions) => create(cli, options))
+}
+
+async function create(cli: Cli, options: GrantOptions): Promise<void> {
+  if (!options.provider && !options.key && !options.all) {
+    throw new SoakpError('usage', 'A token opens nothing by itself.', { hint: 'say what it opens: --provider NAME, --key ID or --all' })
+  }
+  const { access, store } = await cli.open()
+  const scope = await readScope(options, store, name => knownProvider(store, name))
+  if (!scope) return
+  const issued = await access.create(wanted(scope, options))
+  const { grant, token } = issued
+  cli.note(`grant ${grant.id} opens ${scopeText(grant.scope)} until ${time(issued.expiresAtMs)}; the token is shown only now:`)
+  cli.result({ ...grantView(grant, cli.now()), token, expiresAt: time(issued.expiresAtMs) }, token)
+}
+
+function wanted(scope: NewGrant['scope'], options: GrantOptions): NewGrant {
+  const { subject, models, endpoints, origin, ip, rate, concurrency, maxOutput } = options
+  return {
+    scope,
+    name: options.name ?? 'default',
+    lifetimeMs: options.ttl ?? defaultLifetimeMs,
+    ...(subject && { subject }),
+    ...(models && { models }),
+    ...(endpoints && { endpoints }),
+    ...(origin && { origins: origin }),
+    ...(ip && { addresses: ip }),
+    ...(rate && { rate }),
+    ...(concurrency && { concurrency }),
+    ...(maxOutput && { maxOutputTokens: maxOutput }),
+  }
+}

@@ -1,0 +1,65 @@
+import { SoakpError } from '../errors.js'
+import type { Store } from '../stores/store.js'
+import type { NewKey } from '../vault/vault.js'
+import { shown } from './argv.js'
+
+/** The flags that describe where a key is used and how it travels. */
+export interface CustomOptions {
+  readonly baseUrl?: string
+  readonly allowPrivate?: boolean
+  readonly auth?: string
+  readonly dialect?: string
+}
+
+type Described = Pick<NewKey, 'baseUrl' | 'allowPrivate' | 'auth' | 'dialect'>
+
+/** Checks a provider's name and the flags that come with it. Throws `unknown_provider`, `usage`, `base_url_refused`. */
+export async function checkProvider(name: string, options: CustomOptions): Promise<Described> {
+  const { dialects, findDialect, findProvider, formatAuthScheme, isProviderName, parseAuthScheme, providers } = await import(
+    '../providers/index.js'
+  )
+  const known = findProvider(name) !== undefined
+  if (!known && !isProviderName(name)) {
+    throw new SoakpError(
+      'usage',
+      'A provider is called by lower-case letters, digits and dashes, and not by a name that soakp uses itself.',
+    )
+  }
+  if (!known && options.baseUrl === undefined) {
+    throw new SoakpError('unknown_provider', `${shown(name)} is not built in.`, {
+      hint: `built in: ${providers.map(provider => provider.id).join(', ')}; any other needs --base-url URL`,
+    })
+  }
+  if (known && options.dialect !== undefined)
+    throw new SoakpError('usage', `${name} has its own dialect; --dialect is for providers of your own.`)
+  if (options.allowPrivate && options.baseUrl === undefined)
+    throw new SoakpError('usage', '--allow-private says something about a --base-url.')
+  if (options.dialect !== undefined && !findDialect(options.dialect)) {
+    throw new SoakpError('usage', `There is no such dialect; there are ${dialects.map(dialect => dialect.name).join(', ')}.`)
+  }
+  const auth = options.auth === undefined ? undefined : parseAuthScheme(options.auth)
+  if (options.auth !== undefined && !auth)
+    throw new SoakpError('usage', '--auth is bearer, header:NAME or query:NAME, with a name that a key can travel under.')
+  return {
+    ...(await checkedUrl(options)),
+    ...(auth ? { auth: formatAuthScheme(auth) } : !known && { auth: 'bearer' }),
+    ...(!known && { dialect: options.dialect ?? 'openai' }),
+  }
+}
+
+async function checkedUrl({ baseUrl, allowPrivate = false }: CustomOptions): Promise<Pick<NewKey, 'baseUrl' | 'allowPrivate'>> {
+  if (baseUrl === undefined) return {}
+  const { checkBaseUrl } = await import('../lib/outbound.js')
+  checkBaseUrl(baseUrl, allowPrivate)
+  return { baseUrl: baseUrl.replace(/\/+$/, ''), allowPrivate }
+}
+
+/** Throws `unknown_provider` for what is neither built in nor the provider of a key in the vault. */
+export async function knownProvider(store: Pick<Store, 'listKeys'>, name: string): Promise<void> {
+  const { findProvider, providers } = await import('../providers/index.js')
+  if (findProvider(name) !== undefined) return
+  if ((await store.listKeys({ provider: name })).length > 0) return
+  throw new SoakpError('unknown_provider', `${shown(name)} is neither built in nor the provider of a key in the vault.`, {
+    hint: `built in: ${providers.map(provider => provider.id).join(', ')}`,
+  })
+}

@@ -1,0 +1,46 @@
+import { CommanderError } from 'commander'
+import { SoakpError } from '../errors.js'
+
+/** What is told of an error, and what the process ends with. */
+export interface Failure {
+  readonly exit: number
+  /** One line without a full stop; absent where everything has been said. */
+  readonly line?: string
+  readonly hint?: string | undefined
+}
+
+/** `debug` adds the stack of an error that was not raised on purpose. */
+export function failureOf(error: unknown, debug: boolean): Failure {
+  if (error instanceof SoakpError) {
+    // of wrong usage, what is wrong says it all
+    const line = error.code === 'usage' && error.detail !== undefined ? error.detail : error.message
+    return { exit: error.exit, line: sentence(line), hint: error.hint }
+  }
+  if (error instanceof CommanderError) return usageFailure(error)
+  const internal = { exit: 70, line: 'something went wrong inside soakp' }
+  if (!debug) return { ...internal, hint: 'SOAKP_LOG_LEVEL=debug shows where' }
+  return { ...internal, hint: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+/** Commander repeats what was typed; what is not a plain word or flag is left out, as it may be a key. */
+function usageFailure(error: CommanderError): Failure {
+  if (error.exitCode === 0) return { exit: 0 }
+  // the help of a group of commands that was called without one
+  if (error.code === 'commander.help') return { exit: 2 }
+  const [line = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
+  const suggestion = rest.find(text => /^\(Did you mean/.test(text))?.replace(/^\(|\)$/g, '')
+  return { exit: 2, line: sentence(line.replace(/'([^']*)'/g, quoted)), hint: suggestion ?? 'see --help' }
+}
+
+/** Options and placeholders of our own (`--name <text>`) stay; a value stays when it is a short word. */
+function quoted(whole: string, inner: string): string {
+  if (/^(-\w, )?--[a-z][-a-z]{0,24}( [<[][\w.]+[>\]])?$/.test(inner)) return whole
+  const flag = /^--[a-z][-a-z]{0,24}(?==)/.exec(inner)
+  if (flag) return `'${flag[0]}'`
+  return /^[a-z][-a-z0-9.]{0,19}$/.test(inner) && !/^(sk|gsk|xai)-/.test(inner) ? whole : '[not shown]'
+}
+
+function sentence(text: string): string {
+  const first = /^[A-Z][a-z ]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text
+  return first.replace(/\.$/, '').replaceAll('\n', ' ')
+}

@@ -1,0 +1,106 @@
+import type { Readable, Writable } from 'node:stream'
+import { SoakpError } from '../errors.js'
+import { Secret } from '../lib/secret.js'
+import type { SecretSource } from './cli.js'
+import type { Failure } from './failure.js'
+
+export interface Streams {
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Writable
+  readonly stderr: Writable & { readonly isTTY?: boolean }
+}
+
+/**
+ * The only place that prints or prompts. Results go to stdout; prompts, notes and errors go to stderr, lines of `soakp:` in lower case, without a full
+ * stop.
+ */
+export interface Terminal {
+  out(text: string): void
+  note(text: string): void
+  failure(failure: Failure): void
+  readSecret(label: string, source: SecretSource): Promise<Secret>
+  confirm(question: string): Promise<boolean>
+}
+
+/** More than any key has. */
+const maxSecretBytes = 16_384
+
+export function createTerminal(streams: Streams, variable: (name: string) => string | undefined): Terminal {
+  const { stdin, stdout, stderr } = streams
+  // whoever reads our output may stop reading: `soakp key list | head -1`
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+  const line = (stream: Writable, text: string) => stream.write(text.endsWith('\n') ? text : `${text}\n`)
+  return {
+    out: text => void line(stdout, text),
+    note: text => void line(stderr, text),
+    failure({ line: what, hint }) {
+      if (what !== undefined) line(stderr, `soakp: ${what}`)
+      if (what !== undefined && hint !== undefined) line(stderr, `  ${hint.replaceAll('\n', '\n  ')}`)
+    },
+    async readSecret(label, source) {
+      if (source.fromEnv !== undefined && source.stdin) throw new SoakpError('usage', '--from-env and --stdin exclude each other.')
+      if (source.fromEnv !== undefined) return fromVariable(source.fromEnv, variable)
+      if (source.stdin) return fromStream(stdin)
+      if (!stdin.isTTY || !stderr.isTTY) {
+        throw new SoakpError('usage', 'There is no terminal to ask for the secret.', {
+          hint: 'pipe it in with --stdin, or name a variable with --from-env VAR',
+        })
+      }
+      return fromPrompt(label, streams)
+    },
+    async confirm(question) {
+      if (!stdin.isTTY || !stderr.isTTY) return false
+      const { confirm } = await import('@clack/prompts')
+      return (await confirm({ message: question, initialValue: false, input: stdin, output: stderr })) === true
+    },
+  }
+}
+
+function fromVariable(name: string, variable: (name: string) => string | undefined): Secret {
+  const value = variable(name)
+  if (value === undefined) throw new SoakpError('usage', 'The environment variable named by --from-env is not set.')
+  return checked(Buffer.from(value))
+}
+
+async function fromStream(stdin: Readable): Promise<Secret> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of stdin) {
+    chunks.push(Buffer.from(chunk as Uint8Array))
+    size += (chunk as Uint8Array).length
+    if (size > maxSecretBytes) throw new SoakpError('usage', `More than ${maxSecretBytes} bytes came in; that is no key.`)
+  }
+  const secret = checked(Buffer.concat(chunks))
+  for (const chunk of chunks) chunk.fill(0)
+  return secret
+}
+
+async function fromPrompt(label: string, { stdin, stderr }: Streams): Promise<Secret> {
+  const { password, isCancel } = await import('@clack/prompts')
+  const value = await password({ message: `${label} (not shown)`, mask: '•', input: stdin, output: stderr })
+  if (isCancel(value)) throw new SoakpError('cancelled')
+  return checked(Buffer.from(value ?? ''))
+}
+
+/** Takes the bytes over. One newline at the end is the pipe's, not the key's. */
+function checked(bytes: Buffer): Secret {
+  let end = bytes.length
+  if (bytes[end - 1] === 0x0a) end -= bytes[end - 2] === 0x0d ? 2 : 1
+  const value = bytes.subarray(0, end)
+  try {
+    if (value.length === 0) throw new SoakpError('usage', 'The secret is empty.')
+    // a key goes into a header: visible ASCII and nothing else
+    if (value.some(byte => byte < 0x21 || byte > 0x7e)) {
+      throw new SoakpError('usage', 'The secret holds whitespace, control or other characters that no key has.', {
+        hint: 'was more than the key copied?',
+      })
+    }
+    return new Secret(value)
+  } finally {
+    bytes.fill(0)
+  }
+}

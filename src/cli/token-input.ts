@@ -1,0 +1,81 @@
+import { type Command, Option } from 'commander'
+import { SoakpError } from '../errors.js'
+import type { GrantScope } from '../stores/records.js'
+import type { Store } from '../stores/store.js'
+import { missingKey } from './find.js'
+import { countOption, durationOption, listOption } from './options.js'
+
+/** What `token create` and `token set` both take; `false` is the `--no-…` form. */
+export interface GrantOptions {
+  readonly provider?: readonly string[]
+  readonly key?: readonly string[]
+  readonly all?: boolean
+  readonly name?: string
+  readonly subject?: string | false
+  readonly ttl?: number
+  readonly models?: readonly string[] | false
+  readonly endpoints?: readonly string[] | false
+  readonly origin?: readonly string[] | false
+  readonly ip?: readonly string[] | false
+  readonly rate?: string | false
+  readonly concurrency?: number | false
+  readonly maxOutput?: number | false
+}
+
+export function addGrantOptions(command: Command): Command {
+  return command
+    .addOption(listOption('--provider <names...>', 'opens every key of these providers'))
+    .addOption(listOption('--key <ids...>', 'opens these keys'))
+    .option('--all', 'opens every provider')
+    .option('--name <text>', 'how you will recognise it')
+    .option('--subject <text>', 'for whom it is')
+    .addOption(durationOption('--ttl <duration>', 'how long it lasts: 30s, 15m, 24h, 30d', 1000))
+    .addOption(listOption('--models <globs...>', "only these models; * stands for anything: 'gpt-4o*'"))
+    .addOption(new Option('--endpoints <patterns...>', "'inference', '*' for new ones too, or '[METHOD ]/path'"))
+    .addOption(listOption('--origin <urls...>', 'only from pages of these web origins'))
+    .addOption(listOption('--ip <cidrs...>', 'only from these addresses'))
+    .option('--rate <rate>', 'calls in a time: 60/m; per s, m, h or d')
+    .addOption(countOption('--concurrency <n>', 'calls open at once'))
+    .addOption(countOption('--max-output <n>', 'model tokens a call may ask for'))
+}
+
+/** Takes limits off again: for `token set`. */
+export function addClearingOptions(command: Command): Command {
+  for (const [flag, what] of [
+    ['subject', 'no subject'],
+    ['models', 'any model'],
+    ['endpoints', 'inference, the default'],
+    ['origin', 'from any origin, and without one'],
+    ['ip', 'from any address'],
+    ['rate', 'no limit of calls in a time'],
+    ['concurrency', 'no limit of calls open at once'],
+    ['max-output', 'no limit of output'],
+  ] as const) {
+    command.option(`--no-${flag}`, what)
+  }
+  return command
+}
+
+/** Exactly one of the three says what a grant opens. `undefined`: none was given. Throws `usage`, `key_not_found`. */
+export async function readScope(
+  options: GrantOptions,
+  store: Pick<Store, 'getKey'>,
+  known: (provider: string) => Promise<void>,
+): Promise<GrantScope | undefined> {
+  const { provider, key, all } = options
+  if ([provider, key, all].filter(option => option !== undefined).length > 1) {
+    throw new SoakpError('usage', '--provider, --key and --all exclude each other.')
+  }
+  if (all) return { kind: 'all' }
+  if (provider) {
+    for (const name of provider) await known(name)
+    return { kind: 'providers', providers: unique(provider) }
+  }
+  if (!key) return undefined
+  for (const id of key) if (!(await store.getKey(id))) missingKey(id)
+  return { kind: 'keys', keys: unique(key) }
+}
+
+function unique(list: readonly string[]): string[] {
+  return [...new Set(list)]
+}

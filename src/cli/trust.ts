@@ -1,0 +1,14 @@
+/** How clients are told to trust the local CA. */
+export function trustText(caFile: string): string {
+  return [
+    `To be trusted by clients on this machine, the local CA (${caFile}) is named to them:`,
+    `  curl      curl --cacert ${caFile} …`,
+    `  Node      NODE_EXTRA_CA_CERTS=${caFile}`,
+    `  Python    SSL_CERT_FILE=${caFile}`,
+    `or installed for all of them:`,
+    `  Debian    sudo cp ${caFile} /usr/local/share/ca-certificates/soakp.crt && sudo update-ca-certificates`,
+    `  Fedora    sudo trust anchor ${caFile}`,
+    `  macOS     sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${caFile}`,
+    `  Windows   certutil -addstore -user Root ${caFile}`,
+  ].join('\n')
+}

@@ -1,0 +1,113 @@
+import type { GrantRecord, GrantScope, KeyRecord } from '../stores/records.js'
+import type { GrantAndTokens } from '../stores/store.js'
+import { facts, minute, printable, time } from './format.js'
+
+/** What may be shown of a key: the list is closed, the sealed secret is not on it. */
+export function keyView(key: KeyRecord): Record<string, unknown> {
+  return {
+    id: key.id,
+    provider: key.provider,
+    name: key.name,
+    tenant: key.tenant,
+    user: key.user,
+    state: key.state,
+    baseUrl: key.baseUrl,
+    allowPrivate: key.allowPrivate,
+    auth: key.auth,
+    dialect: key.dialect,
+    organization: key.organization,
+    project: key.project,
+    version: key.version,
+    createdAt: time(key.createdAtMs),
+    rotatedAt: time(key.rotatedAtMs),
+    rejectedAt: time(key.rejectedAtMs),
+  }
+}
+
+export function keyText(key: KeyRecord): string {
+  return facts([
+    ['id', key.id],
+    ['provider', key.provider],
+    ['name', key.name],
+    ['tenant', key.tenant],
+    ['user', key.user],
+    ['state', keyState(key)],
+    ['base URL', key.baseUrl === null ? null : `${key.baseUrl}${key.allowPrivate ? ' (private networks allowed)' : ''}`],
+    ['auth', key.auth],
+    ['dialect', key.dialect],
+    ['organization', key.organization],
+    ['project', key.project],
+    ['version', key.version],
+    ['created', time(key.createdAtMs)],
+    ['rotated', time(key.rotatedAtMs)],
+  ])
+}
+
+export function keyState(key: KeyRecord): string {
+  if (key.rejectedAtMs === null) return key.state
+  return `${key.state}, refused by the provider on ${minute(key.rejectedAtMs)}`
+}
+
+export type GrantState = 'active' | 'expired' | 'revoked'
+
+export function grantState(grant: GrantRecord, now: number): GrantState {
+  if (grant.revokedAtMs !== null) return 'revoked'
+  return grant.expiresAtMs <= now ? 'expired' : 'active'
+}
+
+/** What may be shown of a grant; never a token, which is not kept. */
+export function grantView(grant: GrantRecord, now: number): Record<string, unknown> {
+  return {
+    id: grant.id,
+    name: grant.name,
+    subject: grant.subject,
+    tenant: grant.tenant,
+    state: grantState(grant, now),
+    all: grant.scope.kind === 'all',
+    providers: grant.scope.kind === 'providers' ? grant.scope.providers : [],
+    keys: grant.scope.kind === 'keys' ? grant.scope.keys : [],
+    models: grant.models,
+    endpoints: grant.endpoints,
+    origins: grant.origins,
+    addresses: grant.addresses,
+    rate: grant.rate,
+    concurrency: grant.concurrency,
+    maxOutputTokens: grant.maxOutputTokens,
+    createdAt: time(grant.createdAtMs),
+    expiresAt: time(grant.expiresAtMs),
+    revokedAt: time(grant.revokedAtMs),
+  }
+}
+
+export function tokensView({ tokens }: GrantAndTokens): Record<string, unknown>[] {
+  return tokens.map(token => ({ jti: token.jti, issuedAt: time(token.issuedAtMs), expiresAt: time(token.expiresAtMs) }))
+}
+
+export function grantText({ grant, tokens }: GrantAndTokens, now: number): string {
+  const any = (list: readonly string[], none: string) => (list.length === 0 ? none : list.join(', '))
+  return [
+    facts([
+      ['id', grant.id],
+      ['name', grant.name],
+      ['subject', grant.subject],
+      ['state', grantState(grant, now)],
+      ['opens', scopeText(grant.scope)],
+      ['models', any(grant.models, 'any')],
+      ['endpoints', any(grant.endpoints, 'inference')],
+      ['origins', any(grant.origins, 'any')],
+      ['addresses', any(grant.addresses, 'any')],
+      ['rate', grant.rate ?? 'no limit'],
+      ['concurrency', grant.concurrency ?? 'no limit'],
+      ['max output', grant.maxOutputTokens === null ? 'no limit' : `${grant.maxOutputTokens} model tokens a call`],
+      ['created', time(grant.createdAtMs)],
+      ['expires', time(grant.expiresAtMs)],
+      ['revoked', time(grant.revokedAtMs)],
+    ]),
+    ...tokens.map(token => printable(`token ${token.jti} issued ${time(token.issuedAtMs)}, ends ${time(token.expiresAtMs)}`)),
+  ].join('\n')
+}
+
+export function scopeText(scope: GrantScope): string {
+  if (scope.kind === 'all') return 'every provider'
+  return scope.kind === 'providers' ? scope.providers.join(', ') : scope.keys.join(', ')
+}

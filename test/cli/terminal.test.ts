@@ -1,0 +1,61 @@
+import { PassThrough } from 'node:stream'
+import t from 'tap'
+import { createTerminal } from '../../src/cli/terminal.js'
+import { SoakpError } from '../../src/errors.js'
+
+function terminal(piped: string | Buffer = '', variables: Record<string, string> = {}) {
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
+  streams.stdin.end(piped)
+  return { ...createTerminal(streams, name => variables[name]), streams }
+}
+
+t.test('a secret from a pipe loses its one trailing newline and nothing else', async t => {
+  for (const piped of ['sk-canary', 'sk-canary\n', 'sk-canary\r\n']) {
+    t.equal((await terminal(piped).readSecret('key', { stdin: true })).expose(), 'sk-canary')
+  }
+})
+
+t.test('what cannot be a secret is refused without being shown', async t => {
+  for (const piped of [
+    '',
+    '\n',
+    'sk-canary\n\n',
+    ' sk-canary',
+    'sk-canary sk-two',
+    'sk-can\u0000ary',
+    'sk-can\u001bary',
+    'sk-canäry',
+    '\ufeffsk-canary',
+    'x'.repeat(20_000),
+  ]) {
+    await t.rejects(
+      terminal(piped).readSecret('key', { stdin: true }),
+      { code: 'usage', message: /^(?![\s\S]*can)/ },
+      JSON.stringify(piped.slice(0, 20)),
+    )
+  }
+})
+
+t.test('a secret comes from a variable that is named', async t => {
+  t.equal((await terminal('', { MY_KEY: 'sk-canary' }).readSecret('key', { fromEnv: 'MY_KEY' })).expose(), 'sk-canary')
+  await t.rejects(terminal().readSecret('key', { fromEnv: 'sk-canary' }), { code: 'usage', message: /^(?![\s\S]*canary)/ })
+  await t.rejects(terminal('x').readSecret('key', { fromEnv: 'MY_KEY', stdin: true }), { code: 'usage' })
+})
+
+t.test('without a terminal nothing is asked: a secret is refused with the way to give it, a question is answered no', async t => {
+  await t.rejects(terminal('sk-canary').readSecret('key', {}), { code: 'usage', hint: /--stdin/ })
+  t.equal(await terminal('y\n').confirm('really?'), false)
+})
+
+t.test('a reader that stops reading is no error', async t => {
+  const { streams, out } = terminal()
+  streams.stdout.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+  t.doesNotThrow(() => out('more'))
+})
+
+t.test('an error is one line on stderr, and its hint is indented below', async t => {
+  const { streams, failure } = terminal()
+  failure({ exit: 2, line: 'what went wrong', hint: 'first\nsecond' })
+  t.equal(streams.stderr.read().toString(), 'soakp: what went wrong\n  first\n  second\n')
+  t.equal(new SoakpError('cancelled').exit, 130)
+})
