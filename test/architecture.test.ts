@@ -112,7 +112,9 @@ t.test('adapters never import each other', async t => {
   for (const folder of ['providers', 'stores', 'cli/commands', 'server/routes']) {
     const index = files.find(file => file.path === `src/${folder}/index.ts`)
     const adapters = new Set(
-      index?.imports.flatMap(({ file, typeOnly }) => (file?.startsWith(`src/${folder}/`) && !typeOnly ? [file] : [])),
+      index?.imports.flatMap(({ file, names }) =>
+        file?.startsWith(`src/${folder}/`) && names.some(name => index.listed.has(name)) ? [file] : [],
+      ),
     )
     const wrong = broken(
       files.filter(file => adapters.has(file.path)),

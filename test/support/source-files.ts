@@ -22,6 +22,8 @@ export interface SourceFile {
   readonly mentions: ReadonlySet<string>
   /** The texts of all string literals. */
   readonly strings: ReadonlySet<string>
+  /** Identifiers that stand as members of an array literal: what a registry lists. */
+  readonly listed: ReadonlySet<string>
 }
 
 /** Every TypeScript file under `folder`, parsed. */
@@ -40,16 +42,18 @@ function read(file: string): SourceFile {
   const imports: Import[] = []
   const mentions = new Set<string>()
   const strings = new Set<string>()
+  const listed = new Set<string>()
   const visit = (node: ts.Node): void => {
     const found = importOf(node, path)
     if (found) imports.push(found)
     if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression)) mentions.add(`${node.expression.text}.${node.name.text}`)
     if (ts.isIdentifier(node)) mentions.add(node.text)
     if (ts.isStringLiteralLike(node)) strings.add(node.text)
+    if (ts.isArrayLiteralExpression(node)) for (const member of node.elements) if (ts.isIdentifier(member)) listed.add(member.text)
     ts.forEachChild(node, visit)
   }
   visit(tree)
-  return { path, lines: text.split('\n').length - 1, imports, mentions, strings }
+  return { path, lines: text.split('\n').length - 1, imports, mentions, strings, listed }
 }
 
 function importOf(node: ts.Node, path: string): Import | undefined {

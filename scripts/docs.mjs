@@ -1,0 +1,168 @@
+// Pages made from the tables of the program: settings, errors, commands, providers. `npm run docs` writes them; a test fails when one is stale.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const compiled = name => import(pathToFileURL(join(root, 'dist/src', name)).href)
+
+/** Every generated page by its path in the repository. Needs a build. */
+export async function pages() {
+  return new Map([
+    ['docs/configuration.md', await configuration()],
+    ['.env.example', await envExample()],
+    ['docs/errors.md', await errorsPage()],
+    ['docs/cli.md', await cliPage()],
+    ['docs/providers.md', await providersPage()],
+  ])
+}
+
+const made = '<!-- Made by `npm run docs`; changes here are lost. -->'
+const cell = text => String(text).replaceAll('|', '\\|')
+const row = cells => `| ${cells.map(cell).join(' | ')} |`
+const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+const page = (title, ...parts) => `# ${title}\n\n${made}\n\n${parts.join('\n\n')}\n`
+
+async function settings() {
+  const { schema } = await compiled('config/schema.js')
+  return Object.values(schema).map(({ env, type, byDefault, otherwise, what }) => ({ env, form: type.form, byDefault, otherwise, what }))
+}
+
+async function configuration() {
+  const rows = (await settings()).map(({ env, form, byDefault, otherwise, what }) => [
+    `\`${env}\``,
+    form,
+    byDefault ? `\`${byDefault}\`` : (otherwise ?? 'none'),
+    what,
+  ])
+  return page(
+    'Configuration',
+    `A setting is taken from the command line where there is a flag for it, else from the environment, else from the file \`.env\` in the home, else it has its default.
+An empty value counts as none. Everything is checked at start: all that is wrong is named at once, and a name that begins with \`SOAKP_\` and is no setting is refused.`,
+    table(['name', 'written as', 'default', 'what it does'], rows),
+    `## The file .env
+
+\`.env\` lies in the home (\`~/.soakp\`, or where \`--home\` or \`SOAKP_HOME\` say) and belongs to its owner alone: \`chmod 600\`. Each line is \`NAME=value\`; a line that begins with \`#\` is a comment.
+A value stands as it is, or whole between single or double quotes when it holds a blank, \`#\`, a quote or a backslash. Nothing is expanded. Relative paths in it are relative to the home.
+
+[\`.env.example\`](../.env.example) lists every setting with its default.`,
+    `## In Kubernetes
+
+A service named \`soakp\` makes Kubernetes set variables such as \`SOAKP_PORT=tcp://…\` in every pod of its namespace, which are not settings and are refused. Set \`enableServiceLinks: false\` in the pod, or name the service otherwise.`,
+  )
+}
+
+async function envExample() {
+  const lines = (await settings())
+    .filter(({ env }) => env !== 'SOAKP_HOME')
+    .map(({ env, form, byDefault, otherwise, what }) => {
+      const without = byDefault ? '' : `\n# Without it: ${(otherwise ?? 'none').replaceAll('`', '')}.`
+      return `# ${what.replaceAll('`', '')}\n# Written as: ${form}.${without}\n#${env}=${byDefault ?? ''}\n`
+    })
+  return `# Every setting of soakp, with its default. Copy what you need to ~/.soakp/.env (chmod 600) and take the # away.\n# Made by \`npm run docs\`; changes here are lost.\n\n${lines.join('\n')}`
+}
+
+async function errorsPage() {
+  const { errors } = await compiled('errors.js')
+  const rows = Object.entries(errors).map(([code, { status, exit, text, retry }]) => [
+    `\`${code}\``,
+    status,
+    exit,
+    retry ? 'yes' : 'no',
+    text,
+  ])
+  return page(
+    'Errors',
+    `Every error soakp raises on purpose has a code from this table. Over HTTP it comes with the status; on a relay route in the shape of the provider's own errors, with the code as its type or code,
+elsewhere as \`application/problem+json\` (RFC 9457). On the command line the process ends with the exit code.
+Where waiting cannot help, the reply carries \`x-should-retry: false\`.`,
+    table(['code', 'status', 'exit', 'can waiting help', 'text'], rows),
+  )
+}
+
+/** After sysexits(3). */
+const exits = {
+  0: 'done',
+  1: 'failed, or not everything is in order',
+  2: 'wrong usage',
+  65: 'data is damaged, or refused for what it holds',
+  66: 'something named does not exist',
+  69: 'a service cannot be reached or used',
+  70: 'a fault inside soakp',
+  73: 'something exists already and is not overwritten',
+  74: 'a file or disk cannot be read or written',
+  75: 'not now; trying again later can help',
+  77: 'not allowed',
+  78: 'the configuration is wrong',
+  130: 'interrupted',
+}
+
+async function cliPage() {
+  const { createProgram } = await compiled('cli/program.js')
+  const { errors } = await compiled('errors.js')
+  const used = new Set([0, ...Object.values(errors).map(({ exit }) => exit)])
+  const unexplained = [...used].filter(exit => !(exit in exits))
+  if (unexplained.length > 0) throw new Error(`scripts/docs.mjs does not explain the exit codes ${unexplained.join(', ')}`)
+  const nobody = new Proxy({}, { get: () => () => undefined })
+  const program = createProgram(nobody, nobody)
+  const help = everyCommand(program).map(({ command, name }) => {
+    command.configureOutput({ getOutHelpWidth: () => 110, getOutHasColors: () => false })
+    command.configureHelp({ helpWidth: 110, showGlobalOptions: command === program })
+    return `## ${name}\n\n\`\`\`\n${command.helpInformation().trim()}\n\`\`\``
+  })
+  return page(
+    'Commands',
+    `\`--home\` and \`--json\` stand before or after any command. With \`--json\`, standard output holds one JSON document and nothing else. An error is one line on standard error, \`soakp: what went wrong\`, and a hint of what to do.
+A key or token is read from a hidden prompt, from standard input or from an environment variable, never from the command line.`,
+    ...help,
+    `## Exit codes\n\n${table(
+      ['code', 'meaning'],
+      [...used].sort((a, b) => a - b).map(exit => [exit, exits[exit]]),
+    )}\n\nWhich error ends with which code: [errors](errors.md).`,
+  )
+}
+
+function everyCommand(command, before = '') {
+  const name = `${before}${command.name()}`
+  const visible = command.commands.filter(child => !child._hidden && child.name() !== 'help')
+  return [{ command, name }, ...visible.flatMap(child => everyCommand(child, `${name} `))]
+}
+
+async function providersPage() {
+  const { providers } = await compiled('providers/index.js')
+  const auth = scheme =>
+    scheme.type === 'bearer' ? '`Authorization: Bearer`' : scheme.type === 'header' ? `\`${scheme.name}\`` : `query \`${scheme.name}\``
+  const rows = providers.map(({ id, title, origin, dialect, auth: scheme, compatiblePath }) => [
+    `\`${id}\``,
+    title,
+    origin,
+    dialect.name,
+    auth(scheme),
+    compatiblePath ? `\`/${id}${compatiblePath}\`` : '-',
+  ])
+  return page(
+    'Providers',
+    `\`/{name}\` stands for the provider's origin: what follows it is the provider's own path. Any other service is added with \`soakp key add NAME --base-url URL\`, with \`--auth\` and \`--dialect\` where it is not spoken to like OpenAI.`,
+    table(['name', 'service', 'stands for', 'dialect', 'how its key travels', 'OpenAI-compatible at'], rows),
+    `## Endpoints
+
+A grant opens the *inference* endpoints of its providers by itself. What belongs to the whole account at the provider (*account*), hands out credentials (*credential*) or runs the account (*administration*) stays closed unless the grant names it with \`--endpoints\`;
+so does a path that is in no table, until a grant names it or is made with \`--endpoints '*'\`, which opens what is new but none of the three kinds above. \`*\` stands for one segment, \`**\` for the rest of the path.`,
+    ...providers.map(endpointsOf),
+  )
+}
+
+function endpointsOf({ id, title, endpoints }) {
+  const rows = endpoints.map(({ method, pattern, class: kind }) => [`\`${method} ${pattern}\``, kind])
+  return `### ${title}\n\n${rows.length > 0 ? table([`under \`/${id}\``, 'class'], rows) : 'None.'}`
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [path, text] of await pages()) {
+    const file = join(root, path)
+    if (existsSync(file) && readFileSync(file, 'utf8') === text) continue
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+    process.stdout.write(`wrote ${path}\n`)
+  }
+}
