@@ -14,7 +14,7 @@ export interface Ask {
   readonly headers?: Headers
   readonly body?: string | Uint8Array
   /** Keeps connections open between calls. */
-  readonly agent?: Agent
+  readonly agent?: Agent | undefined
   /** Connect here instead, such as an IPv6 loopback. */
   readonly localAddress?: string
 }

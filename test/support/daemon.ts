@@ -6,6 +6,8 @@ import { request as httpsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import type { Entry } from '../../src/stores/records.js'
+import { withStore } from './home-store.js'
 import { until } from './until.js'
 
 export const launcher = join(process.cwd(), 'bin/soakp.js')
@@ -16,6 +18,9 @@ export interface Ran {
   readonly stdout: string
   readonly stderr: string
 }
+
+/** A test is one address that makes many calls, and means no harm by it. */
+const manyCalls = { SOAKP_ADDRESS_RATE: '1000000/s', SOAKP_AUTH_FAILURE_RATE: '1000000/s' }
 
 export interface KeyOptions {
   readonly secret: string
@@ -46,6 +51,10 @@ export interface Home {
   /** PEM of the local CA. */
   ca(): string
   caFile(): string
+  /** Every line of the ledger in the order it was committed, read from the database as the product reads it. */
+  entries(): Promise<Entry[]>
+  /** What is wrong with the database; empty when it is sound. */
+  verify(): Promise<string[]>
   serve(options?: ServeOptions): Promise<Daemon>
 }
 
@@ -58,7 +67,8 @@ export interface ServeOptions {
   readonly ipc?: boolean
   /** Runs the daemon by this command: `['prlimit', '--fsize=…']`. */
   readonly under?: readonly string[]
-  readonly plain?: boolean
+  /** Who is to be trusted, where it is not the home's own CA. */
+  readonly ca?: string
 }
 
 /** `soakp serve` as a process of its own. */
@@ -107,8 +117,7 @@ export function homeAt(dir: string, settings: Readonly<Record<string, string>>, 
     PATH: process.env.PATH,
     HOME: dir,
     SOAKP_HOME: dir,
-    SOAKP_LOG_LEVEL: 'info',
-    NODE_ENV: 'test',
+    ...manyCalls,
     ...settings,
   }
   const home: Home = {
@@ -128,6 +137,8 @@ export function homeAt(dir: string, settings: Readonly<Record<string, string>>, 
     createToken: args => home.json(['token', 'create', ...args]),
     caFile: () => findCa(dir),
     ca: () => readFileSync(findCa(dir), 'utf8'),
+    entries: () => withStore(dir, store => store.listEntries({})),
+    verify: () => withStore(dir, store => store.verify()),
     serve: options => startDaemon(home, options ?? {}, t),
   }
   return home
@@ -202,8 +213,8 @@ async function startDaemon(home: Home, options: ServeOptions, t: Pick<Teardown, 
   const daemon: Daemon = {
     home,
     port,
-    origin: `${options.plain ? 'http' : 'https'}://localhost:${port}`,
-    ca: home.ca(),
+    origin: `https://localhost:${port}`,
+    ca: options.ca ?? home.ca(),
     child,
     pid: child.pid ?? 0,
     output: () => output,
@@ -219,16 +230,14 @@ async function startDaemon(home: Home, options: ServeOptions, t: Pick<Teardown, 
     },
     exited,
   }
-  if (!options.plain) {
-    await until(
-      async () => {
-        if (!alive()) throw new Error(`soakp serve ended: ${output}`)
-        return healthy(port, daemon.ca)
-      },
-      'the daemon to answer',
-      () => output,
-    )
-  }
+  await until(
+    async () => {
+      if (!alive()) throw new Error(`soakp serve ended: ${output}`)
+      return healthy(port, daemon.ca)
+    },
+    'the daemon to answer',
+    () => output,
+  )
   return daemon
 }
 

@@ -28,3 +28,12 @@ export async function within<T>(promise: Promise<T>, what: string, timeoutMs = 2
     stop.abort()
   }
 }
+
+/** A promise and the way to fulfil it. */
+export function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {}
+  const promise = new Promise<void>(fulfil => {
+    resolve = fulfil
+  })
+  return { promise, resolve }
+}
