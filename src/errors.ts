@@ -93,6 +93,7 @@ export const errors = {
   master_key_weak: { status: 500, exit: 78, text: 'The master key is not 32 random bytes.' },
   master_key_wrong: { status: 500, exit: 77, text: 'The master key is not the one this vault was made with.' },
   vault_damaged: { status: 500, exit: 65, text: 'keys.json cannot be read.' },
+  backup_damaged: { status: 500, exit: 65, text: 'This is not a whole and unaltered backup.' },
   settings_invalid: { status: 500, exit: 78, text: 'The settings are not valid.' },
   file_refused: { status: 500, exit: 74, text: 'A file cannot be read or written.' },
   file_exists: { status: 500, exit: 73, text: 'The file exists already and is not overwritten.' },

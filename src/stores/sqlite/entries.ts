@@ -1,25 +1,13 @@
 import type { Entry, UsageDimension, UsageRow } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
+import { createContexts } from './contexts.js'
 import type { Transactions } from './transactions.js'
 
+/** What differs from call to call; the rest of an entry stands once in `contexts`, for all calls that share it. */
 const columns = [
   'id',
-  'attempt',
   'startedAtMs',
-  'tenant',
-  'grantId',
-  'tokenId',
-  'subject',
-  'keyId',
-  'provider',
-  'method',
-  'endpoint',
-  'model',
-  'status',
-  'outcome',
-  'errorCode',
-  'usageSource',
   'inputTokens',
   'outputTokens',
   'cachedInputTokens',
@@ -46,26 +34,39 @@ const dimensions: Readonly<Record<UsageDimension, string>> = {
   day: "strftime('%Y-%m-%d', startedAtMs / 1000, 'unixepoch')",
 }
 
-export function entryQueries(db: Connection, { read, write }: Transactions): Pick<Store, 'appendEntries' | 'listEntries' | 'usageBy'> {
-  const insert = db.prepare(`INSERT INTO entries (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`)
-  const list = db.prepare<[number, string | null, number], Entry>(
-    `SELECT ${columns.join(', ')} FROM entries WHERE startedAtMs >= ? AND id = ifnull(?, id) ORDER BY seq LIMIT ?`,
+type EntryQueries = Pick<Store, 'appendEntries' | 'listEntries' | 'usageBy'>
+
+export function entryQueries(db: Connection, { read, write }: Transactions, committed: () => void): EntryQueries {
+  const insert = db.prepare(`INSERT INTO entries (context, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`)
+  const list = db.prepare<[number, string | null, number], Entry & { seq?: number }>(
+    'SELECT * FROM ledger WHERE startedAtMs >= ? AND id = ifnull(?, id) ORDER BY seq LIMIT ?',
   )
+  const contexts = createContexts(db)
+
+  function append(entries: readonly Entry[]): void {
+    for (const e of entries) {
+      // biome-ignore format: one line per kind of column
+      insert.run(
+        contexts.idOf(e), e.id, e.startedAtMs,
+        e.inputTokens, e.outputTokens, e.cachedInputTokens, e.cacheWriteInputTokens, e.reasoningTokens, e.audioInputTokens, e.audioOutputTokens, e.costMicroDollars,
+        e.bytesIn, e.bytesOut, e.durationMs, e.firstByteMs, e.address, e.upstreamRequestId,
+      )
+    }
+  }
 
   return {
-    appendEntries: entries =>
-      write(() => {
-        for (const e of entries) {
-          // biome-ignore format: one line per kind of column
-          insert.run(
-            e.id, e.attempt, e.startedAtMs, e.tenant, e.grantId, e.tokenId, e.subject, e.keyId, e.provider, e.method, e.endpoint, e.model,
-            e.status, e.outcome, e.errorCode, e.usageSource,
-            e.inputTokens, e.outputTokens, e.cachedInputTokens, e.cacheWriteInputTokens, e.reasoningTokens, e.audioInputTokens, e.audioOutputTokens, e.costMicroDollars,
-            e.bytesIn, e.bytesOut, e.durationMs, e.firstByteMs, e.address, e.upstreamRequestId,
-          )
-        }
-      }),
-    listEntries: ({ sinceMs = 0, id, limit }) => read(() => list.all(sinceMs, id ?? null, limit ?? -1)),
+    appendEntries: entries => {
+      if (entries.length === 0) return
+      try {
+        write(() => append(entries))
+      } catch (error) {
+        // contexts that were added in this transaction are gone with it
+        contexts.forget()
+        throw error
+      }
+      committed()
+    },
+    listEntries: ({ sinceMs = 0, id, limit }) => read(() => list.all(sinceMs, id ?? null, limit ?? -1).map(({ seq, ...entry }) => entry)),
     usageBy: (dimension, sinceMs) =>
       read(() =>
         db
@@ -73,7 +74,7 @@ export function entryQueries(db: Connection, { read, write }: Transactions): Pic
             `SELECT ${dimensions[dimension]} AS value, count(*) AS calls, sum(usageSource = 'estimated') AS estimated,
                sum(inputTokens) AS inputTokens, sum(outputTokens) AS outputTokens, sum(cachedInputTokens) AS cachedInputTokens,
                sum(reasoningTokens) AS reasoningTokens, sum(costMicroDollars) AS costMicroDollars
-             FROM entries WHERE startedAtMs >= ? GROUP BY 1 ORDER BY ${dimension === 'day' ? '1' : '2 DESC, 1'}`,
+             FROM ledger WHERE startedAtMs >= ? GROUP BY 1 ORDER BY ${dimension === 'day' ? '1' : '2 DESC, 1'}`,
           )
           .all(sinceMs),
       ),

@@ -61,12 +61,9 @@ export const migrations: readonly Migration[] = [
   ) STRICT;
   CREATE INDEX tokensByGrant ON tokens (grantId);
 
-  -- no index: every page that a commit touches is encrypted anew, and this is the table that every call writes to
-  CREATE TABLE entries (
-    seq INTEGER PRIMARY KEY,
-    id TEXT NOT NULL,
+  CREATE TABLE contexts (
+    context INTEGER PRIMARY KEY,
     attempt INTEGER NOT NULL,
-    startedAtMs INTEGER NOT NULL,
     tenant TEXT NOT NULL,
     grantId TEXT NOT NULL,
     tokenId TEXT NOT NULL,
@@ -79,7 +76,15 @@ export const migrations: readonly Migration[] = [
     status INTEGER NOT NULL,
     outcome TEXT NOT NULL,
     errorCode TEXT,
-    usageSource TEXT NOT NULL,
+    usageSource TEXT NOT NULL
+  ) STRICT;
+
+  -- no index: every page that a commit touches is encrypted anew, and this is the table that every call writes to
+  CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY,
+    context INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    startedAtMs INTEGER NOT NULL,
     inputTokens INTEGER NOT NULL,
     outputTokens INTEGER NOT NULL,
     cachedInputTokens INTEGER NOT NULL,
@@ -95,5 +100,11 @@ export const migrations: readonly Migration[] = [
     address TEXT NOT NULL,
     upstreamRequestId TEXT
   ) STRICT;
+
+  CREATE VIEW ledger AS SELECT
+    seq, id, attempt, startedAtMs, tenant, grantId, tokenId, subject, keyId, provider, method, endpoint, model, status, outcome, errorCode, usageSource,
+    inputTokens, outputTokens, cachedInputTokens, cacheWriteInputTokens, reasoningTokens, audioInputTokens, audioOutputTokens, costMicroDollars,
+    bytesIn, bytesOut, durationMs, firstByteMs, address, upstreamRequestId
+    FROM entries CROSS JOIN contexts USING (context);
   `,
 ]

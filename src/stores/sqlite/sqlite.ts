@@ -1,5 +1,6 @@
 import { SoakpError } from '../../errors.js'
 import type { Store, StoreKind, StoreOptions } from '../store.js'
+import { type Checkpointer, createCheckpointer } from './checkpointer.js'
 import { type Connection, connect } from './connection.js'
 import { driverError } from './driver-errors.js'
 import { entryQueries } from './entries.js'
@@ -22,21 +23,30 @@ export function openSqlite(options: StoreOptions, steps: readonly Migration[]): 
   const db = connect({ file, databaseKey: options.databaseKey, create: options.create, durability: options.durability })
   try {
     migrate(db, file, steps)
-    return store(db, file, now)
+    const checkpointer = createCheckpointer(db, {
+      file,
+      databaseKey: options.databaseKey,
+      durability: options.durability,
+      restartFrames: maxLogFrames,
+    })
+    return store(db, file, now, checkpointer)
   } catch (error) {
     db.close()
     throw driverError(error, file)
   }
 }
 
-function store(db: Connection, file: string, now: () => number): Store {
+/** 64 MB of log: what a checkpoint lets pile up before writers are made to wait for it. */
+const maxLogFrames = 16_384
+
+function store(db: Connection, file: string, now: () => number, checkpointer: Checkpointer): Store {
   const running = transactions(db, file)
   const touch = db.prepare('UPDATE probe SET atMs = ?')
   return {
     policyGeneration: running.generation,
     ...keyQueries(db, running),
     ...grantQueries(db, running),
-    ...entryQueries(db, running),
+    ...entryQueries(db, running, checkpointer.committed),
     probe: () =>
       running.write(() => {
         touch.run(now())
@@ -59,7 +69,9 @@ function store(db: Connection, file: string, now: () => number): Store {
         throw mapped
       }
     },
-    close: () => {
+    close: async () => {
+      await checkpointer.close()
+      // the last connection to close copies the log into the database and removes it
       db.close()
     },
   }
