@@ -23,6 +23,8 @@ export interface Rules {
   allowsAddress(address: string): boolean
   readonly limitsOrigins: boolean
   allowsOrigin(origin: string): boolean
+  /** Every inference endpoint is open. */
+  readonly opensInference: boolean
   opens(endpoint: EndpointFacts): boolean
   allowsProvider(provider: string): boolean
   allowsKey(keyId: string): boolean
@@ -51,6 +53,7 @@ function compileRules(grant: RuleFields): Rules {
     allowsAddress: grant.addresses.length > 0 ? compileBlocks(grant.addresses) : () => true,
     limitsOrigins: origins.size > 0,
     allowsOrigin: origin => origins.has(origin),
+    opensInference: opensInference(grant.endpoints),
     opens: compileEndpoints(grant.endpoints),
     allowsProvider: provider => scope.kind !== 'providers' || scope.providers.includes(provider),
     allowsKey: keyId => scope.kind !== 'keys' || scope.keys.includes(keyId),
@@ -65,9 +68,13 @@ interface EndpointRule {
   readonly withProvider: boolean
 }
 
+function opensInference(texts: readonly string[]): boolean {
+  return texts.length === 0 || texts.includes('*') || texts.includes('inference')
+}
+
 function compileEndpoints(texts: readonly string[]): Rules['opens'] {
   const everything = texts.includes('*')
-  const inference = everything || texts.length === 0 || texts.includes('inference')
+  const inference = opensInference(texts)
   const rules = texts.filter(text => text !== '*' && text !== 'inference').flatMap(parseEndpointRule)
   return endpoint => {
     if (endpoint.class === 'inference' && inference) return true

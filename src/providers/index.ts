@@ -4,6 +4,7 @@ import { under } from './endpoints.js'
 import { gemini, geminiRows } from './gemini.js'
 import { openai, openaiRows } from './openai.js'
 import { conventionalRows, deepseek, groq, mistral, openrouter } from './openai-compatible.js'
+import { compileKeyShapes } from './key-shape.js'
 import type { AuthScheme, Endpoint, KeyCheck, Provider } from './provider.js'
 import { sandbox } from './sandbox.js'
 
@@ -15,6 +16,9 @@ const byId = new Map(providers.map(provider => [provider.id, provider]))
 export function findProvider(id: string): Provider | undefined {
   return byId.get(id)
 }
+
+/** Whether a text sent as an access token looks like some provider's real key. */
+export const looksLikeProviderKey: (text: string) => boolean = compileKeyShapes(providers)
 
 /** First path segments that are ours: never a provider's name. */
 export const reservedNames: ReadonlySet<string> = new Set([
@@ -85,4 +89,4 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
 
 export { formatAuthScheme, parseAuthScheme } from './auth-scheme.js'
 export { dialects, findDialect } from './dialects.js'
-export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix } from './match.js'
+export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix, pathReadings } from './match.js'

@@ -3,6 +3,11 @@ import type { Endpoint, EndpointClass, Provider } from './provider.js'
 
 export { checkPath } from './path.js'
 
+/** Every way a path can be read; only one for a plain path. */
+export function pathReadings(path: string): readonly string[] {
+  return isPlain(path) ? [path] : readings(path)
+}
+
 /** `new`: no row knows this call. `model` is what `{model}` matched, percent-decoded. */
 export type EndpointMatch = { readonly kind: 'endpoint'; readonly endpoint: Endpoint; readonly model?: string } | { readonly kind: 'new' }
 
@@ -120,7 +125,7 @@ export function matchEndpoint(provider: Provider, method: string, path: string):
   const compiled = compiledFor(provider)
   const exact = compiled.literal.get(method)?.get(path)
   if (exact) return exact
-  return search(compiled, method, isPlain(path) ? [path] : readings(path))
+  return search(compiled, method, pathReadings(path))
 }
 
 /**

@@ -1,4 +1,29 @@
+import type { Logger } from 'pino'
+import type { Access, LiveGrant } from '../access/access.js'
+import type { Policy } from '../access/policy.js'
+import { rulesOf } from '../access/rules.js'
+import { SoakpError } from '../errors.js'
+import type { Ledger } from '../ledger/ledger.js'
+import { isPromise } from '../lib/maybe.js'
+import type { Outbound } from '../lib/outbound.js'
+import type { Guessing } from '../limits/guessing.js'
+import type { Limits } from '../limits/limits.js'
+import { findProvider, looksLikeProviderKey } from '../providers/index.js'
+import type { KeyRecord } from '../stores/records.js'
+import type { Vault } from '../vault/vault.js'
+import { authorize, routeOf } from './authorize.js'
+import { readBody } from './body.js'
 import type { Call } from './call.js'
+import { Delivery } from './delivery.js'
+import { type Ending, type Exchange, newExchange } from './exchange.js'
+import { createForm } from './form.js'
+import { readHead } from './head.js'
+import type { ReplyHead } from './headers.js'
+import { type Inspected, inspectBody, inspectQuery, planBody } from './inspect.js'
+import { holdsKey } from './leaks.js'
+import { forward } from './outgoing.js'
+import { type Book, createBook } from './record.js'
+import { originAllowed, toSoakpError } from './refuse.js'
 
 export interface Relay {
   /** Takes the call and answers it; never throws, never rejects. */
@@ -10,3 +35,195 @@ export interface Relay {
   /** Lets open calls finish for `graceMs`, then cuts them; resolves when every entry is committed. */
   drain(graceMs: number): Promise<void>
 }
+
+export interface RelayDeps {
+  readonly access: Pick<Access, 'authenticate'>
+  readonly policy: Policy
+  readonly limits: Limits
+  readonly guessing: Guessing
+  readonly vault: Pick<Vault, 'open'>
+  readonly ledger: Ledger
+  readonly outbound: Outbound
+  /** The provider refused a key, or took it again. Must not throw. */
+  readonly keyVerdict: (key: KeyRecord, refused: boolean) => void
+  readonly settings: {
+    readonly corsOrigins: readonly string[]
+    readonly maxInspectedBytes: number
+    /** Most milliseconds between two pieces of a request body, or that a client may leave its reply unread. */
+    readonly clientTimeoutMs: number
+    readonly idleTimeoutMs: number
+  }
+  readonly log: Pick<Logger, 'error' | 'warn' | 'debug'>
+  readonly now: () => number
+}
+
+export function createRelay(deps: RelayDeps): Relay {
+  const { access, policy, limits, guessing, vault, ledger, outbound, settings } = deps
+  const clock = () => performance.now()
+  const book = createBook({ ...deps, clock })
+  const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
+  /** Keys whose upstream refused to be asked for usage, by key and endpoint. */
+  const neverAsk = new Set<string>()
+
+  /** The path of a call. Everything is judged before anything is opened, and nothing waits that need not. */
+  async function run(exchange: Exchange): Promise<void> {
+    const { call } = exchange
+    if (call.refusal) throw new SoakpError(call.refusal, undefined, { retryAfterSeconds: 5 })
+    exchange.provider = findProvider(call.provider)
+    const head = readHead(call.request, looksLikeProviderKey)
+    exchange.head = head
+    if (head.navigates) throw new SoakpError('navigation_refused')
+    const grant = authenticate(exchange, head.token)
+    exchange.grant = isPromise(grant) ? await grant : grant
+    exchange.originAllowed = originAllowed(exchange, settingsAllow)
+    const keys = policy.keys(exchange.grant.record.tenant, call.provider)
+    const key = authorize(exchange, isPromise(keys) ? await keys : keys)
+    exchange.key = key
+    if (!ledger.healthy) throw new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 })
+    exchange.hold = limits.reserve(exchange.grant.record)
+    const inspected = await takeBody(exchange, exchange.grant)
+    attempt(exchange, key, inspected)
+  }
+
+  /** Failed attempts are budgeted by address. A token that was good before is never held up by them; one that names a live grant is still verified. */
+  function authenticate(exchange: Exchange, token: string | undefined): LiveGrant | Promise<LiveGrant> {
+    const { address } = exchange.call
+    const failed = (error: unknown): never => {
+      const code = error instanceof SoakpError ? error.code : undefined
+      if (code === 'token_missing' || code === 'token_invalid' || code === 'token_expired' || code === 'token_revoked') {
+        const waitMs = guessing.blockedForMs(address)
+        guessing.failed(address)
+        if (waitMs > 0) throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: Math.ceil(waitMs / 1000) })
+      }
+      throw error
+    }
+    try {
+      if (token === undefined) throw new SoakpError('token_missing')
+      const grant = access.authenticate(token)
+      return isPromise(grant) ? grant.catch(failed) : grant
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  /** Takes the body in as far as rules and metering need to see it. */
+  async function takeBody(exchange: Exchange, { record }: LiveGrant): Promise<Inspected | undefined> {
+    const { call, head, provider, endpoint } = exchange
+    const rules = rulesOf(record)
+    const plan = planBody(exchange, rules, record)
+    if (head?.expectsContinue && plan !== 'none') call.response.writeContinue()
+    if (plan === 'none') {
+      inspectQuery(exchange, rules)
+      return undefined
+    }
+    if (plan !== 'read' || !provider) return undefined
+    const body = await readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
+    exchange.promptBytes = body.length
+    return inspectBody(exchange, rules, record, endpoint?.dialect ?? provider.dialect, body, !neverAsk.has(askName(exchange)))
+  }
+
+  /** Opens the key and sends the call; from here on the delivery has it. */
+  function attempt(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): void {
+    if (exchange.stopped) throw new SoakpError('client_gone')
+    exchange.attempt++
+    const secret = vault.open(key)
+    const go = (opened: Awaited<typeof secret>) => {
+      if (exchange.stopped) {
+        opened.wipe()
+        throw new SoakpError('client_gone')
+      }
+      const delivery = deliver(exchange, key, inspected)
+      exchange.overheadMs = clock() - exchange.startedAt
+      delivery.attach(forward(exchange, key, opened, bodyOf(exchange, inspected, delivery), outbound, delivery))
+    }
+    if (isPromise(secret)) secret.then(go).catch(error => book.refuse(exchange, toSoakpError(error)))
+    else go(secret)
+  }
+
+  function bodyOf(exchange: Exchange, inspected: Inspected | undefined, delivery: Delivery): Buffer | NodeJS.ReadableStream | undefined {
+    const { head, endpoint, grant, call } = exchange
+    if (inspected) return inspected.body
+    if (!head?.hasBody || !grant) return undefined
+    const rules = rulesOf(grant.record)
+    const ruled = rules.limitsModels && endpoint?.models.some(place => place.in === 'multipart') && head.contentType.startsWith('multipart/form-data')
+    return ruled && endpoint ? createForm(exchange, endpoint, rules, error => delivery.fail(error)) : (call.request as NodeJS.ReadableStream)
+  }
+
+  function deliver(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): Delivery {
+    const { provider } = routeOf(key)
+    return new Delivery({
+      exchange,
+      provider,
+      injectedUsage: inspected?.injectedUsage === true,
+      patienceMs: settings.idleTimeoutMs,
+      clock,
+      judge: (status, head, body) => judge(exchange, key, inspected, status, head, body),
+      refuse: error => {
+        // the provider never saw it, and nothing has been read of a streamed body: once more, on a connection of its own
+        if (error.code === 'provider_unreachable' && exchange.attempt === 1 && (inspected || !exchange.head?.hasBody)) again(exchange, key, inspected)
+        else book.refuse(exchange, error)
+      },
+      record: (ending: Ending, done) => {
+        if (ending.status < 400 && key.rejectedAtMs !== null) deps.keyVerdict(key, false)
+        book.record(exchange, ending, done)
+      },
+    })
+  }
+
+  function again(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): void {
+    try {
+      attempt(exchange, key, inspected)
+    } catch (error) {
+      book.refuse(exchange, toSoakpError(error))
+    }
+  }
+
+  /** Whether an error reply may be shown to the client. */
+  function judge(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined, status: number, head: ReplyHead, body: Buffer) {
+    const { provider } = routeOf(key)
+    const text = body.toString('utf8')
+    if (inspected?.injectedUsage && (status === 400 || status === 422) && text.includes('stream_options')) {
+      neverAsk.add(askName(exchange))
+      again(exchange, key, { body: inspected.original, original: inspected.original, injectedUsage: false })
+      return 'again' as const
+    }
+    if (provider.keyRefused(status, text)) {
+      deps.keyVerdict(key, true)
+      return new SoakpError('provider_key_rejected')
+    }
+    // what cannot be read cannot be cleared of holding the key
+    if (head.contentEncoding !== undefined && head.contentEncoding !== 'identity') return new SoakpError('provider_reply_withheld')
+    const check = (secret: Awaited<ReturnType<Vault['open']>>) => {
+      const found = holdsKey(body, secret.bytes()) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), secret.bytes())
+      secret.wipe()
+      return found ? new SoakpError('provider_reply_withheld') : undefined
+    }
+    const opened = vault.open(key)
+    return isPromise(opened) ? opened.then(check) : check(opened)
+  }
+
+  function askName(exchange: Exchange): string {
+    return `${exchange.key?.id ?? ''} ${exchange.endpoint?.pattern ?? ''}`
+  }
+
+  return {
+    handle(call) {
+      const exchange = newExchange(call, clock())
+      book.open(exchange)
+      run(exchange).catch(error => book.refuse(exchange, toSoakpError(error)))
+    },
+
+    get openCalls() {
+      return book.size
+    },
+
+    async allowsOrigin(origin) {
+      await policy.refresh()
+      return (await policy.origins(deps.now())).has(origin)
+    },
+
+    drain: graceMs => book.drain(graceMs),
+  }
+}
+
+export type { Book }

@@ -1,0 +1,109 @@
+import { type Rules, rulesOf } from '../access/rules.js'
+import { SoakpError } from '../errors.js'
+import { checkPath, customProvider, findProvider, matchEndpoint, matchUnderPrefix, parseAuthScheme, pathReadings } from '../providers/index.js'
+import type { AuthScheme, Provider } from '../providers/provider.js'
+import type { KeyRecord } from '../stores/records.js'
+import type { Exchange } from './exchange.js'
+
+/** Where a key's calls go, worked out once per record. */
+export interface Route {
+  readonly provider: Provider
+  readonly origin: string
+  /** Path of the key's base URL without a closing slash; usually empty. */
+  readonly prefix: string
+  readonly auth: AuthScheme
+}
+
+const routes = new WeakMap<KeyRecord, Route>()
+
+/** Throws `unknown_provider` for a custom key whose record no longer describes a service. */
+export function routeOf(key: KeyRecord): Route {
+  let route = routes.get(key)
+  if (!route) {
+    route = makeRoute(key)
+    routes.set(key, route)
+  }
+  return route
+}
+
+function makeRoute(key: KeyRecord): Route {
+  const auth = key.auth === null ? undefined : parseAuthScheme(key.auth)
+  const provider =
+    findProvider(key.provider) ??
+    customProvider({ id: key.provider, baseUrl: key.baseUrl ?? '', auth: auth ?? { type: 'bearer' }, dialect: key.dialect ?? 'openai' })
+  if (!provider) throw new SoakpError('unknown_provider', key.provider)
+  const base = key.baseUrl === null ? undefined : new URL(key.baseUrl)
+  return { provider, origin: base?.origin ?? provider.origin, prefix: base?.pathname.replace(/\/+$/, '') ?? '', auth: auth ?? provider.auth }
+}
+
+/** The keys of this provider that the grant opens, those that work before those the provider refused last. A user's own come before the tenant's. */
+export function usableKeys(exchange: Exchange, keys: readonly KeyRecord[], rules: Rules): readonly KeyRecord[] {
+  const subject = exchange.grant?.record.subject ?? null
+  const usable = keys.filter(key => rules.allowsKey(key.id) && (key.user === null || key.user === subject))
+  return usable.length < 2 ? usable : usable.toSorted((a, b) => rank(a) - rank(b))
+}
+
+function rank(key: KeyRecord): number {
+  return (key.state === 'active' ? 0 : 4) + (key.rejectedAtMs === null ? 0 : 2) + (key.user === null ? 1 : 0)
+}
+
+/** Everything about a call that can be judged before its body is read. `keys` are the tenant's for the provider called. Returns the key to use. */
+export function authorize(exchange: Exchange, keys: readonly KeyRecord[]): KeyRecord {
+  const { call, head, grant } = exchange
+  if (!grant || !head) throw new SoakpError('internal', 'authorize before authenticate')
+  const rules = rulesOf(grant.record)
+  if (!rules.allowsAddress(call.address)) throw new SoakpError('address_not_allowed')
+  if (rules.limitsOrigins && (head.origin === undefined || !rules.allowsOrigin(head.origin))) throw new SoakpError('origin_not_allowed')
+  if (!rules.allowsProvider(call.provider)) throw new SoakpError('provider_not_allowed', call.provider)
+  const usable = usableKeys(exchange, keys, rules)
+  const key = usable[0]
+  if (!key) {
+    if (grant.record.scope.kind === 'keys') throw new SoakpError('provider_not_allowed', call.provider)
+    if (!findProvider(call.provider)) throw new SoakpError('unknown_provider', call.provider)
+    throw new SoakpError('no_key', undefined, { hint: `the operator stores one with: soakp key add ${call.provider}` })
+  }
+  const route = routeOf(key)
+  exchange.provider = route.provider
+  if (key.state !== 'active') throw new SoakpError('no_key', 'It is disabled.')
+  authorizeEndpoint(exchange, route, rules)
+  return key
+}
+
+function authorizeEndpoint(exchange: Exchange, { provider, prefix }: Route, rules: Rules): void {
+  const { call, grant } = exchange
+  const fault = checkPath(call.path)
+  if (fault !== undefined) throw new SoakpError('invalid_path', `Refused because ${fault}.`)
+  const method = call.request.method ?? ''
+  const match = prefix === '' ? matchEndpoint(provider, method, call.path) : matchUnderPrefix(provider, prefix, method, call.path)
+  if (match.kind === 'endpoint') {
+    exchange.endpoint = match.endpoint
+    exchange.model = match.model ?? null
+    if (match.endpoint.class === 'inference' && rules.opensInference) return
+  }
+  const kind = match.kind === 'endpoint' ? match.endpoint.class : 'new'
+  const rowPattern = match.kind === 'endpoint' ? match.endpoint.pattern : undefined
+  if (rules.opens({ class: kind, rowPattern, provider: call.provider, method, readings: pathReadings(call.path) })) return
+  throw new SoakpError('endpoint_not_open', whyClosed(kind), { hint: openingCommand(grant?.record.id ?? '', grant?.record.endpoints ?? [], call.provider, method, call.path) })
+}
+
+function whyClosed(kind: string): string {
+  switch (kind) {
+    case 'new':
+      return 'It is not among the endpoints soakp knows of this provider.'
+    case 'account':
+      return 'It reaches what belongs to the whole account at the provider.'
+    case 'credential':
+      return 'It hands out credentials of the account at the provider.'
+    case 'administration':
+      return 'It administers the account at the provider.'
+    default:
+      return 'It is not among the endpoints of this grant.'
+  }
+}
+
+/** The command that opens this endpoint beside those that are open already. Only characters that no shell reads are taken over from the path. */
+function openingCommand(grantId: string, open: readonly string[], provider: string, method: string, path: string): string {
+  const before = open.length === 0 ? ['inference'] : open
+  const patterns = [...before, `${method} /${provider}${path.replace(/[^A-Za-z0-9/_.:~-]/g, '*')}`]
+  return `the operator opens it with: soakp token set ${grantId} --endpoints ${patterns.map(pattern => `'${pattern}'`).join(' ')}`
+}

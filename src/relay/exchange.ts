@@ -1,0 +1,120 @@
+import type { LiveGrant } from '../access/access.js'
+import type { Hold } from '../limits/limits.js'
+import type { Endpoint, Provider, Usage } from '../providers/provider.js'
+import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
+import type { Call } from './call.js'
+import type { Head } from './head.js'
+
+/** What one call has become so far. Each stage fills in its part; nothing of a key's plaintext is ever in here. */
+export interface Exchange {
+  readonly call: Call
+  /** Of a steady clock, in milliseconds: for durations only. */
+  readonly startedAt: number
+  head: Head | undefined
+  grant: LiveGrant | undefined
+  provider: Provider | undefined
+  /** The row the call falls under; undefined before that is known and for calls that no row knows. */
+  endpoint: Endpoint | undefined
+  model: string | null
+  hold: Hold | undefined
+  key: KeyRecord | undefined
+  /** 1 with the first request that leaves. */
+  attempt: number
+  bytesIn: number
+  /** How much of the body is prompt, for an estimate. */
+  promptBytes: number
+  bytesOut: number
+  firstByteMs: number | null
+  /** Time spent in soakp itself before the request left and before the reply's head went on, in milliseconds. */
+  overheadMs: number
+  upstreamRequestId: string | null
+  /** The client is being answered, or has gone: no stage may start an answer of its own. */
+  answered: boolean
+  /** The entry is on its way to the ledger. */
+  recorded: boolean
+  /** A page of the call's `Origin` may read the reply. */
+  originAllowed: boolean
+  /** Ends whatever is under way for this call: the upstream request, the reading of the body. */
+  stop: ((reason: 'client_gone' | 'cut') => void) | undefined
+  /** When the client has to have sent or taken its next piece, on the steady clock; 0 while nothing is awaited of it. */
+  clientDeadlineAt: number
+  /** The client went away, or the call was cut, before there was anything to stop. */
+  stopped: 'client_gone' | 'cut' | undefined
+}
+
+export function newExchange(call: Call, startedAt: number): Exchange {
+  return {
+    call,
+    startedAt,
+    head: undefined,
+    grant: undefined,
+    provider: undefined,
+    endpoint: undefined,
+    model: null,
+    hold: undefined,
+    key: undefined,
+    attempt: 0,
+    bytesIn: 0,
+    promptBytes: 0,
+    bytesOut: 0,
+    firstByteMs: null,
+    overheadMs: 0,
+    upstreamRequestId: null,
+    answered: false,
+    recorded: false,
+    originAllowed: false,
+    stop: undefined,
+    clientDeadlineAt: 0,
+    stopped: undefined,
+  }
+}
+
+export interface Ending {
+  readonly status: number
+  readonly outcome: Outcome
+  readonly errorCode: string | null
+  readonly usage?: Usage | undefined
+  readonly usageSource?: UsageSource
+  readonly model?: string | undefined
+}
+
+/** The line that the ledger keeps of a call. Only for calls whose grant is known: what never got that far is nobody's. */
+export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at: number): Entry {
+  const { call, endpoint } = exchange
+  const usage = ending.usage
+  return {
+    id: call.id,
+    attempt: Math.max(1, exchange.attempt),
+    startedAtMs: call.startedAtMs,
+    tenant: grant.record.tenant,
+    grantId: grant.record.id,
+    tokenId: grant.token.jti,
+    subject: grant.record.subject,
+    keyId: exchange.key?.id ?? null,
+    provider: call.provider.slice(0, longest),
+    method: call.request.method ?? '',
+    endpoint: endpoint?.pattern ?? call.path.slice(0, longest),
+    model: (exchange.model ?? ending.model ?? null)?.slice(0, longest) ?? null,
+    status: ending.status,
+    outcome: ending.outcome,
+    errorCode: ending.errorCode,
+    usageSource: ending.usageSource ?? 'none',
+    inputTokens: usage?.inputTokens ?? 0,
+    outputTokens: usage?.outputTokens ?? 0,
+    cachedInputTokens: usage?.cachedInputTokens ?? 0,
+    cacheWriteInputTokens: usage?.cacheWriteInputTokens ?? 0,
+    reasoningTokens: usage?.reasoningTokens ?? 0,
+    audioInputTokens: usage?.audioInputTokens ?? 0,
+    audioOutputTokens: usage?.audioOutputTokens ?? 0,
+    costMicroDollars: null,
+    bytesIn: exchange.bytesIn,
+    bytesOut: exchange.bytesOut,
+    durationMs: Math.round(at - exchange.startedAt),
+    firstByteMs: exchange.firstByteMs,
+    address: call.address,
+    upstreamRequestId: exchange.upstreamRequestId,
+  }
+}
+
+/** Of a text that a client chose, so much is written down. */
+const longest = 200

@@ -1,0 +1,126 @@
+import type { Rules } from '../access/rules.js'
+import { SoakpError } from '../errors.js'
+import { compilePointers, type Pointers, type Scan, scanJson } from '../lib/json-scan.js'
+import { spliceStreamOptions, streamOptionsPointers } from '../lib/json-splice.js'
+import type { Dialect, Endpoint } from '../providers/provider.js'
+import type { GrantRecord } from '../stores/records.js'
+import type { Exchange } from './exchange.js'
+
+/** How a body is treated on its way out. `read`: into memory, scanned; `stream`: as it comes; `form`: as it comes, the model looked for underway; `none`: there is none. */
+export type BodyPlan = 'read' | 'stream' | 'form' | 'none'
+
+/** What the body of a call said, as far as rules and metering ask. */
+export interface Inspected {
+  /** The body to send: as it came, but for a question for usage that was put in. */
+  readonly body: Buffer
+  /** As it came. */
+  readonly original: Buffer
+  /** The question for usage is ours: its answer is taken out again. */
+  readonly injectedUsage: boolean
+}
+
+interface Wanted {
+  readonly pointers: Pointers
+  readonly models: ReadonlySet<string>
+  readonly maxOutput: ReadonlySet<string>
+  readonly stream: string | undefined
+}
+
+const wanted = new WeakMap<Endpoint, Wanted>()
+
+function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
+  let plan = wanted.get(endpoint)
+  if (!plan) {
+    const models = endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))
+    const stream = dialect.streamPointer
+    const pointers = [...models, ...dialect.maxOutputPointers, ...(stream ? [stream] : []), ...(endpoint.includeUsage ? streamOptionsPointers : [])]
+    plan = { pointers: compilePointers([...new Set(pointers)]), models: new Set(models), maxOutput: new Set(dialect.maxOutputPointers), stream }
+    wanted.set(endpoint, plan)
+  }
+  return plan
+}
+
+const isForm = (contentType: string) => contentType.startsWith('multipart/form-data')
+const isJson = (contentType: string) => contentType.startsWith('application/json') || /^[^;]*\+json/.test(contentType)
+
+/** Whether a rule of the grant depends on what this call's body says. */
+function isRuled(exchange: Exchange, rules: Rules, grant: GrantRecord): boolean {
+  return rules.limitsModels || (grant.maxOutputTokens !== null && exchange.endpoint?.estimate === true)
+}
+
+/** Throws `model_unknown` where a rule about models meets a call that nothing is known of, `encoded_body` where it would have to look into a compressed one. */
+export function planBody(exchange: Exchange, rules: Rules, grant: GrantRecord): BodyPlan {
+  const { head, endpoint } = exchange
+  const ruled = isRuled(exchange, rules, grant)
+  if (!head) throw new SoakpError('internal', 'planBody before readHead')
+  if (rules.limitsModels && !endpoint) throw new SoakpError('model_unknown', 'soakp does not know this endpoint.')
+  if (!head.hasBody) return 'none'
+  if (!endpoint) return 'stream'
+  const form = isForm(head.contentType)
+  if (ruled && head.encoded && endpoint.models.length > 0) throw new SoakpError('encoded_body')
+  if (form) return rules.limitsModels && endpoint.models.some(place => place.in === 'multipart') ? 'form' : 'stream'
+  const inBody = endpoint.models.some(place => place.in === 'json') || endpoint.includeUsage === true || endpoint.estimate === true
+  if (!inBody || head.encoded) return 'stream'
+  // under a rule a body is read whatever it calls itself: some providers take JSON under any type
+  return ruled || isJson(head.contentType) ? 'read' : 'stream'
+}
+
+/** Judges a body that was read, and asks for usage in a stream where the client did not. Throws `model_not_allowed`, `model_unknown`, `output_too_large`, `ambiguous_body`, `invalid_body`. */
+export function inspectBody(exchange: Exchange, rules: Rules, grant: GrantRecord, dialect: Dialect, body: Buffer, mayAsk: boolean): Inspected {
+  const { endpoint } = exchange
+  if (!endpoint) return { body, original: body, injectedUsage: false }
+  const plan = wantedOf(endpoint, dialect)
+  const scan = scanJson(body, plan.pointers)
+  if (!scan.ok) {
+    if (!isRuled(exchange, rules, grant)) return { body, original: body, injectedUsage: false }
+    throw new SoakpError(scan.fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body')
+  }
+  const models: string[] = exchange.model === null ? [] : [exchange.model]
+  let streams = false
+  let mostOutput: number | undefined
+  for (const { pointer, value } of scan.found) {
+    if (plan.models.has(pointer)) {
+      if (typeof value === 'string') models.push(value)
+      else if (value !== null && rules.limitsModels) throw new SoakpError('model_unknown', `${pointer} is not a text.`)
+    } else if (plan.maxOutput.has(pointer)) {
+      if (typeof value === 'number') mostOutput = Math.max(mostOutput ?? 0, value)
+    } else if (pointer === plan.stream) streams = value === true
+  }
+  exchange.model = models[0] ?? null
+  judgeModels(rules, models, endpoint)
+  judgeOutput(grant, endpoint, mostOutput)
+  if (!mayAsk || !endpoint.includeUsage || !streams) return { body, original: body, injectedUsage: false }
+  const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
+  return { body: splice.body, original: body, injectedUsage: splice.injected }
+}
+
+/** Judges a call without a body: its model can only stand in the path or the query. */
+export function inspectQuery(exchange: Exchange, rules: Rules): void {
+  const { endpoint, call } = exchange
+  if (!endpoint) return
+  const models = exchange.model === null ? [] : [exchange.model]
+  for (const place of endpoint.models) {
+    if (place.in !== 'query' || call.query === '') continue
+    const values = new URLSearchParams(call.query).getAll(place.name)
+    if (values.length > 1 && rules.limitsModels) throw new SoakpError('ambiguous_body', `The query names ${place.name} twice.`)
+    models.push(...values)
+  }
+  exchange.model = models[0] ?? null
+  judgeModels(rules, models, endpoint)
+}
+
+/** A form's models, once they have been seen. */
+export function judgeModels(rules: Rules, models: readonly string[], endpoint: Endpoint): void {
+  if (!rules.limitsModels) return
+  const refused = models.find(model => !rules.allowsModel(model) && !rules.allowsModel(model.replace(/^models\//, '')))
+  if (refused !== undefined) throw new SoakpError('model_not_allowed', JSON.stringify(refused.slice(0, 100)))
+  // endpoints without a place for a model, such as the list of models, have nothing to judge
+  if (models.length === 0 && endpoint.models.length > 0) throw new SoakpError('model_unknown')
+}
+
+function judgeOutput(grant: GrantRecord, endpoint: Endpoint, mostOutput: number | undefined): void {
+  const limit = grant.maxOutputTokens
+  if (limit === null || endpoint.estimate !== true) return
+  if (mostOutput === undefined) throw new SoakpError('output_too_large', `Say how much is wanted: at most ${limit} model tokens.`)
+  if (!(mostOutput <= limit)) throw new SoakpError('output_too_large', `At most ${limit} model tokens.`)
+}

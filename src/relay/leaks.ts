@@ -1,0 +1,33 @@
+/** So many bytes of a key in a row are a leak. */
+const tellingBytes = 12
+
+/**
+ * Whether `text` holds a telling part of the key, as it is or in base64, hex or percent encoding. For error replies of at most some ten
+ * kilobytes: providers echo what they were sent.
+ */
+export function holdsKey(text: Buffer, key: Buffer): boolean {
+  if (key.length === 0 || text.length === 0) return false
+  if (holdsPart(text, key, tellingBytes)) return true
+  const hex = Buffer.from(key.toString('hex'))
+  if (holdsPart(text, hex, 2 * tellingBytes) || holdsPart(text, Buffer.from(hex.toString().toUpperCase()), 2 * tellingBytes)) return true
+  for (const shift of [0, 1, 2]) {
+    const base64 = key.subarray(shift, shift + Math.floor((key.length - shift) / 3) * 3)
+    if (base64.length < tellingBytes) continue
+    if (holdsPart(text, Buffer.from(base64.toString('base64')), 16) || holdsPart(text, Buffer.from(base64.toString('base64url')), 16)) return true
+  }
+  const plain = text.includes('%') || text.includes('\\u') ? Buffer.from(unescapeAll(text.toString('latin1')), 'latin1') : undefined
+  return plain !== undefined && holdsPart(plain, key, tellingBytes)
+}
+
+function holdsPart(text: Buffer, key: Buffer, size: number): boolean {
+  if (key.length <= size) return text.includes(key)
+  for (let at = 0; at + size <= key.length; at++) if (text.includes(key.subarray(at, at + size))) return true
+  return false
+}
+
+function unescapeAll(text: string): string {
+  return text.replace(/%([0-9a-fA-F]{2})|\\u00([0-9a-fA-F]{2})|\\\//g, (_, percent?: string, unicode?: string) => {
+    const code = percent ?? unicode
+    return code === undefined ? '/' : String.fromCharCode(Number.parseInt(code, 16))
+  })
+}

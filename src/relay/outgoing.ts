@@ -1,0 +1,77 @@
+import { SoakpError } from '../errors.js'
+import type { Outbound } from '../lib/outbound.js'
+import type { Secret } from '../lib/secret.js'
+import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
+import type { KeyRecord } from '../stores/records.js'
+import { type Route, routeOf } from './authorize.js'
+import type { Exchange } from './exchange.js'
+import { addCredential, requestHeaders } from './headers.js'
+import { send } from './upstream.js'
+
+/** Query parameters that carry credentials in one API or another, or that change what a request is: none travels. Names in lower case, decoded. */
+const neverInQuery: ReadonlySet<string> = new Set([
+  'key',
+  'api_key',
+  'api-key',
+  'apikey',
+  'access_token',
+  'auth_token',
+  'xi_api_key',
+  'xi-api-key',
+  'single_use_token',
+  '$httpmethod',
+  '$httpheaders',
+  'x-http-method-override',
+  '_method',
+])
+const suspicious = /key|token|http|_method/i
+
+/** The query as the provider may see it: what would carry a credential or override the method is taken out, everything else is as it was. */
+export function cleanQuery(query: string, credentialName: string | undefined): string {
+  if (query === '' || (credentialName === undefined && !suspicious.test(query) && !query.includes('%'))) return query
+  const kept = query
+    .slice(1)
+    .split('&')
+    .filter(pair => {
+      const name = decode(pair.split('=', 1)[0] ?? '').toLowerCase()
+      return !neverInQuery.has(name) && name !== credentialName?.toLowerCase()
+    })
+  return kept.length === 0 ? '' : `?${kept.join('&')}`
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replace(/\+/g, ' ')).trim()
+  } catch {
+    return text
+  }
+}
+
+/** Sends the call with the key in it. The plaintext lives from here to the writing of the request's head. */
+export function forward(exchange: Exchange, key: KeyRecord, secret: Secret, body: UpstreamRequest['body'], outbound: Outbound, sink: UpstreamSink): UpstreamReply {
+  const route = routeOf(key)
+  const { call, head } = exchange
+  if (!head) throw new SoakpError('internal', 'forward before readHead')
+  const headers = requestHeaders(route.provider, head, call.request.rawHeaders)
+  if (key.organization !== null && route.provider.organizationHeader) headers.push(route.provider.organizationHeader, key.organization)
+  if (key.project !== null && route.provider.projectHeader) headers.push(route.provider.projectHeader, key.project)
+  if (body !== undefined && !Buffer.isBuffer(body) && head.contentLength !== undefined) headers.push('content-length', String(head.contentLength))
+  const plaintext = secret.expose()
+  addCredential(headers, route.auth, plaintext)
+  const request = { method: call.request.method ?? 'GET', path: pathOf(exchange, route, plaintext), headers, body }
+  secret.wipe()
+  if (route.provider.serve) return route.provider.serve(request, sink)
+  const sent = (bytes: number) => {
+    // a body that was read is counted already
+    if (!Buffer.isBuffer(body)) exchange.bytesIn += bytes
+  }
+  return send(outbound.pool(route.origin, key.allowPrivate), request, sink, sent)
+}
+
+function pathOf(exchange: Exchange, route: Route, plaintext: string): string {
+  const { auth } = route
+  const query = cleanQuery(exchange.call.query, auth.type === 'query' ? auth.name : undefined)
+  const path = route.prefix + exchange.call.path + query
+  if (auth.type !== 'query') return path
+  return `${path}${query === '' ? '?' : '&'}${encodeURIComponent(auth.name)}=${encodeURIComponent(plaintext)}`
+}

@@ -1,0 +1,188 @@
+import type { ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import type { Policy } from '../access/policy.js'
+import { type ErrorCode, SoakpError } from '../errors.js'
+import type { Ledger } from '../ledger/ledger.js'
+import { type Ending, type Exchange, entryOf } from './exchange.js'
+import { refusalOf } from './refuse.js'
+
+/** Open calls: they are answered once, recorded once, and can be ended. */
+export interface Book {
+  open(exchange: Exchange): void
+  /** Settles the hold and writes the ledger line, once; `done` when it is durable, or with the error that kept it from being so. Calls without a grant leave no line. */
+  record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void
+  /** Answers with an error of ours, unless an answer is under way: then that is broken off. */
+  refuse(exchange: Exchange, error: SoakpError): void
+  readonly size: number
+  drain(graceMs: number): Promise<void>
+}
+
+export interface BookDeps {
+  readonly ledger: Ledger
+  readonly policy: Policy
+  readonly log: Pick<Logger, 'error' | 'warn' | 'debug'>
+  /** A steady clock, in milliseconds. */
+  readonly clock: () => number
+}
+
+const sweepMs = 500
+const ledgerPatienceMs = 10_000
+
+/** The store could not be written when these were decided, or the house was full: writing them down would feed what is wrong. Nothing left for them. */
+const unwritten: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'store_locked', 'store_full', 'store_damaged', 'overloaded', 'shutting_down'])
+
+/** The provider never saw these, although the call was on its way. */
+const neverArrived: ReadonlySet<string> = new Set(['provider_unreachable', 'base_url_refused', 'key_unreadable', 'client_timeout'])
+
+export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
+  const open = new Set<Exchange>()
+  let emptied: (() => void) | undefined
+  let sweptGeneration: number | undefined
+  const sweeper = setInterval(sweep, sweepMs)
+  sweeper.unref()
+
+  function close(exchange: Exchange): void {
+    open.delete(exchange)
+    if (open.size === 0) emptied?.()
+  }
+
+  function stop(exchange: Exchange, reason: 'client_gone' | 'cut'): void {
+    exchange.stopped ??= reason
+    exchange.stop?.(reason)
+  }
+
+  /** Ends what has waited too long for its client, and the streams of grants that were revoked with `--now`. */
+  function sweep(): void {
+    if (open.size === 0) return
+    const now = clock()
+    for (const exchange of open) if (exchange.clientDeadlineAt !== 0 && exchange.clientDeadlineAt < now) stop(exchange, 'cut')
+    cutRevoked().catch(error => log.error({ err: error }, 'open calls could not be checked against their grants'))
+  }
+
+  async function cutRevoked(): Promise<void> {
+    const generation = await policy.refresh()
+    if (generation === sweptGeneration) return
+    sweptGeneration = generation
+    for (const exchange of open) {
+      const id = exchange.grant?.record.id
+      const found = id === undefined ? undefined : await policy.grant(id)
+      if (found?.grant.cutStreams && found.grant.revokedAtMs !== null) stop(exchange, 'cut')
+    }
+  }
+
+  function settleHold(exchange: Exchange, ending: Ending): void {
+    const left = exchange.attempt > 0 && !neverArrived.has(ending.errorCode ?? '')
+    // a client that resets its stream has used its rate, however early it did
+    if (left || ending.outcome === 'client_gone') exchange.hold?.settle()
+    else exchange.hold?.release()
+  }
+
+  function record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void {
+    if (exchange.recorded) return
+    exchange.recorded = true
+    exchange.stop = undefined
+    exchange.clientDeadlineAt = 0
+    settleHold(exchange, ending)
+    if (!exchange.grant || unwritten.has(ending.errorCode as ErrorCode)) {
+      close(exchange)
+      done()
+      return
+    }
+    ledger.record(entryOf(exchange, exchange.grant, ending, clock()), error => {
+      close(exchange)
+      done(error)
+    })
+  }
+
+  function refuse(exchange: Exchange, error: SoakpError): void {
+    if (exchange.recorded) return
+    note(exchange, error)
+    const { response } = exchange.call
+    const gone = exchange.stopped === 'client_gone' || error.code === 'client_gone' || response.destroyed
+    if (gone || exchange.answered) {
+      const ending = { status: gone ? 499 : error.status, outcome: gone ? 'client_gone' : 'failed', errorCode: gone ? 'client_gone' : error.code } as const
+      record(exchange, ending, () => response.destroy())
+      return
+    }
+    exchange.answered = true
+    const ending = { status: error.status, outcome: isOurs(error) ? 'refused' : 'failed', errorCode: error.code } as const
+    record(exchange, ending, failure => {
+      answer(exchange, failure === undefined ? error : new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 }))
+    })
+  }
+
+  function note(exchange: Exchange, error: SoakpError): void {
+    const facts = { call: exchange.call.id, provider: exchange.call.provider.slice(0, 40), key: exchange.key?.id, code: error.code }
+    if (error.code === 'internal') log.error({ ...facts, err: error }, 'a call failed inside soakp')
+    else if (error.status >= 500) log.warn({ ...facts, cause: causeOf(error) }, error.message)
+    else log.debug(facts, error.message)
+  }
+
+  return {
+    open(exchange) {
+      open.add(exchange)
+      exchange.call.response.on('close', () => {
+        if (!exchange.recorded) stop(exchange, 'client_gone')
+      })
+    },
+
+    record,
+    refuse,
+
+    get size() {
+      return open.size
+    },
+
+    async drain(graceMs) {
+      const empty = new Promise<void>(resolve => {
+        emptied = resolve
+        if (open.size === 0) resolve()
+      })
+      const timer = setTimeout(() => {
+        for (const exchange of open) stop(exchange, 'cut')
+      }, graceMs)
+      // a call that is cut is over once its entry is committed; a store that fails for good must not keep the process
+      const last = setTimeout(() => emptied?.(), graceMs + ledgerPatienceMs)
+      await empty
+      clearTimeout(timer)
+      clearTimeout(last)
+      clearInterval(sweeper)
+      if (!(await ledger.settle(ledgerPatienceMs))) log.error({ entries: ledger.waiting }, 'the store stayed unwritable; these entries are lost with the process')
+    },
+  }
+}
+
+const failures: ReadonlySet<string> = new Set(['provider_unreachable', 'provider_timeout', 'provider_broke_off', 'provider_redirected', 'provider_key_rejected', 'provider_reply_withheld', 'internal'])
+
+function isOurs(error: SoakpError): boolean {
+  return !failures.has(error.code)
+}
+
+function causeOf(error: SoakpError): string | undefined {
+  const { cause } = error
+  // the code of a socket or driver error; never its words, which may quote what was sent
+  return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.name) : undefined
+}
+
+/** So much of a body that nobody reads may still come in before the connection is closed. */
+const drainedBytes = 1024 * 1024
+
+function answer(exchange: Exchange, error: SoakpError): void {
+  const { request, response } = exchange.call
+  if (response.destroyed) return
+  const { status, headers, body } = refusalOf(exchange, error)
+  const unread = exchange.head?.hasBody !== false && !request.readableEnded
+  const small = exchange.head?.contentLength !== undefined && exchange.head.contentLength <= drainedBytes && !exchange.head.expectsContinue
+  if ('stream' in response) {
+    response.writeHead(status, headers as unknown as Record<string, string>)
+    response.end(body, () => {
+      if (unread) response.stream?.close()
+    })
+    return
+  }
+  // what is left of the body would be taken for the next request
+  if (unread && !small) headers.push('connection', 'close')
+  ;(response as ServerResponse).writeHead(status, headers)
+  response.end(request.method === 'HEAD' ? undefined : body)
+  if (unread && small) request.resume()
+}

@@ -1,0 +1,59 @@
+import { rulesOf } from '../access/rules.js'
+import { errors, SoakpError } from '../errors.js'
+import { corsHeaders } from '../lib/cors.js'
+import { findDialect } from '../providers/index.js'
+import type { Dialect } from '../providers/provider.js'
+import type { Exchange } from './exchange.js'
+import { standingHeaders } from './headers.js'
+
+/** The shape of errors where no provider is known: the one most SDKs read. */
+const fallback = findDialect('openai') as Dialect
+
+/** A whole reply of our own making. */
+export interface Refusal {
+  readonly status: number
+  readonly headers: string[]
+  readonly body: Buffer
+}
+
+export function toSoakpError(error: unknown): SoakpError {
+  return error instanceof SoakpError ? error : new SoakpError('internal', undefined, { cause: error })
+}
+
+/** An error in the shape that the SDK of the provider called understands (`{"error":{…}}` and its like). Words of a cause never show. */
+export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
+  const { call } = exchange
+  const dialect = exchange.endpoint?.dialect ?? exchange.provider?.dialect ?? fallback
+  const row = errors[error.code]
+  const shown = row.status >= 500 && error.code === 'internal' ? row.text : error.message
+  const message = error.hint === undefined ? shown : `${shown} (${error.hint})`
+  const body = Buffer.from(JSON.stringify(dialect.errorBody({ status: error.status, code: error.code, message, requestId: call.id })))
+  const headers = ['content-type', 'application/json', 'content-length', String(body.length), 'cache-control', 'no-store', ...ownHeaders(exchange)]
+  if (!error.retryable) headers.push('x-should-retry', 'false')
+  if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds))
+  if (error.status === 401) headers.push('www-authenticate', 'Bearer realm="soakp"')
+  return { status: error.status, headers, body }
+}
+
+/** Headers of every reply on a relay route, ours or a provider's: id, limits, and what a browser needs. */
+export function ownHeaders(exchange: Exchange): string[] {
+  const headers = [...standingHeaders, 'x-request-id', exchange.call.id]
+  const rate = exchange.hold?.rate
+  if (rate) {
+    headers.push('ratelimit-limit', String(rate.limit), 'ratelimit-remaining', String(rate.remaining))
+    headers.push('ratelimit-reset', String(Math.ceil(rate.resetMs / 1000)))
+  }
+  const origin = exchange.head?.origin
+  if (origin !== undefined && exchange.originAllowed) {
+    for (const [name, value] of Object.entries(corsHeaders(origin))) headers.push(name, value)
+  } else headers.push('vary', 'Origin')
+  return headers
+}
+
+/** Whether a page of this origin may read replies to this grant's calls: the grant says, or else the settings. */
+export function originAllowed(exchange: Exchange, settingsAllow: (origin: string) => boolean): boolean {
+  const origin = exchange.head?.origin
+  if (origin === undefined) return false
+  const rules = exchange.grant && rulesOf(exchange.grant.record)
+  return rules?.limitsOrigins ? rules.allowsOrigin(origin) : settingsAllow(origin)
+}

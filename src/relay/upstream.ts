@@ -1,0 +1,95 @@
+import { errors as undiciErrors } from 'undici'
+import type { Dispatcher, Pool } from 'undici'
+import { SoakpError } from '../errors.js'
+import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
+
+/** Sends a request through a pool of connections. The sink is called as `UpstreamSink` promises; its `fail` gets a SoakpError. `sent` hears of every piece of a streamed body. */
+export function send(pool: Pool, request: UpstreamRequest, sink: UpstreamSink, sent: (bytes: number) => void): UpstreamReply {
+  const relayed = new Relayed(sink, sent)
+  pool.dispatch(
+    { method: request.method as Dispatcher.HttpMethod, path: request.path, headers: request.headers as string[], body: (request.body ?? null) as Dispatcher.DispatchOptions['body'] },
+    // undici's older handler interface gives raw headers and costs one object less per call; it is what `Dispatcher.DispatchHandler` still allows
+    relayed as unknown as Dispatcher.DispatchHandler,
+  )
+  return relayed
+}
+
+/** undici's view of a request on one side, ours on the other. */
+class Relayed implements UpstreamReply {
+  readonly #sink: UpstreamSink
+  readonly #sentBytes: (bytes: number) => void
+  #abort: ((error?: Error) => void) | undefined
+  #resume: (() => void) | undefined
+  #over = false
+  /** Set once the connection has been given the request: what fails before was never seen by the provider. */
+  #sent = false
+
+  constructor(sink: UpstreamSink, sent: (bytes: number) => void) {
+    this.#sink = sink
+    this.#sentBytes = sent
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#sent = true
+    this.#abort = abort
+    if (this.#over) abort()
+  }
+
+  onBodySent(chunk: Buffer | string): void {
+    this.#sentBytes(chunk.length)
+  }
+
+  onHeaders(status: number, rawHeaders: readonly Buffer[], resume: () => void): boolean {
+    if (this.#over) return true
+    this.#resume = resume
+    // 1xx replies are between us and the provider
+    if (status >= 200) this.#sink.head(status, rawHeaders)
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    return this.#over || this.#sink.data(chunk)
+  }
+
+  onComplete(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#sink.end()
+  }
+
+  onError(error: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#sink.fail(explain(error, this.#sent))
+  }
+
+  abort(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#abort?.()
+  }
+
+  resume(): void {
+    if (!this.#over) this.#resume?.()
+  }
+}
+
+const connectCodes: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EADDRNOTAVAIL', 'UND_ERR_CONNECT_TIMEOUT'])
+
+/** A failure in our words. Only `provider_unreachable` means that the provider cannot have seen the request. */
+function explain(cause: Error, sent: boolean): SoakpError {
+  if (cause instanceof SoakpError) return cause
+  const code = String((cause as NodeJS.ErrnoException).code ?? '')
+  if (cause instanceof undiciErrors.HeadersTimeoutError || cause instanceof undiciErrors.BodyTimeoutError) return new SoakpError('provider_timeout', undefined, { cause })
+  if (!sent || connectCodes.has(code)) return new SoakpError('provider_unreachable', unreachable(code, cause), { cause })
+  if (cause instanceof undiciErrors.InvalidArgumentError) return new SoakpError('invalid_request', undefined, { cause })
+  return new SoakpError('provider_broke_off', undefined, { cause })
+}
+
+function unreachable(code: string, cause: Error): string | undefined {
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'Its name cannot be resolved.'
+  if (code === 'ECONNREFUSED') return 'It refuses connections.'
+  if (cause instanceof undiciErrors.ConnectTimeoutError) return 'It did not accept the connection in time.'
+  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(code)) return 'Its TLS certificate is not trusted.'
+  return undefined
+}
