@@ -1,7 +1,7 @@
 import { geminiDialect } from './dialect-gemini.js'
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
-import { commonAccount, commonInference } from './openai.js'
+import { commonAccount, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
 
 const generate: readonly ModelPlace[] = [...inPath, ...json('/model')]

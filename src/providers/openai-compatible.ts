@@ -1,8 +1,8 @@
-import { messagesInference } from './anthropic.js'
 import { anthropicDialect } from './dialect-anthropic.js'
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inBodyOrForm, inPath, json, under } from './endpoints.js'
-import { commonAccount, commonCredential, commonInference } from './openai.js'
+import { messagesInference } from './endpoints-anthropic.js'
+import { commonAccount, commonCredential, commonInference } from './endpoints-openai.js'
 import type { Endpoint, KeyCheck, ModelPlace, Provider } from './provider.js'
 
 type Row = Pick<Provider, 'id' | 'title' | 'origin' | 'keyHints' | 'endpoints'> &

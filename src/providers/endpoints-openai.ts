@@ -1,0 +1,95 @@
+import { endpoint, inBodyOrForm, inPath, json } from './endpoints.js'
+import type { Endpoint } from './provider.js'
+
+const chatModels = json('/model', '/models/*', '/moderation/model')
+const responseModels = json('/model', '/models/*', '/tools/*/model', '/moderation/model')
+
+/** What most services of the dialect have in common, relative to the version prefix. */
+export const commonInference: readonly Endpoint[] = [
+  endpoint('inference', 'POST /chat/completions', { models: chatModels, includeUsage: true, estimate: true }),
+  endpoint('inference', 'POST /completions', { models: chatModels, includeUsage: true, estimate: true }),
+  endpoint('inference', 'POST /responses', { models: responseModels, estimate: true }),
+  endpoint('inference', 'POST /embeddings', { models: json('/model', '/models/*'), estimate: true }),
+  endpoint('inference', 'POST /images/generations', { models: json('/model') }),
+  endpoint('inference', 'POST /images/edits', { models: inBodyOrForm }),
+  endpoint('inference', 'POST /images/variations', { models: inBodyOrForm }),
+  endpoint('inference', 'POST /audio/speech', { models: json('/model') }),
+  endpoint('inference', 'POST /audio/transcriptions', { models: inBodyOrForm }),
+  endpoint('inference', 'POST /audio/translations', { models: inBodyOrForm }),
+  endpoint('inference', 'POST /moderations', { models: json('/model') }),
+  endpoint('inference', 'GET /models'),
+  endpoint('inference', 'GET /models/{model}', { models: inPath }),
+]
+
+const inference: readonly Endpoint[] = [
+  endpoint('inference', 'POST /responses/input_tokens', { models: responseModels }),
+  endpoint('inference', 'POST /responses/compact', { models: responseModels, estimate: true }),
+  endpoint('inference', 'GET /responses', { models: [{ in: 'query', name: 'model' }] }),
+  endpoint('inference', 'GET /realtime', { models: [{ in: 'query', name: 'model' }] }),
+]
+
+/** What belongs to the whole account, wherever the dialect is spoken. */
+export const commonAccount: readonly Endpoint[] = [
+  endpoint('account', 'GET /chat/completions'),
+  endpoint('account', '* /chat/completions/*/**'),
+  endpoint('account', 'GET /responses/*/**'),
+  endpoint('account', 'DELETE /responses/*/**'),
+  endpoint('account', 'POST /responses/*/cancel'),
+  endpoint('account', 'DELETE /models/*/**'),
+  endpoint('account', '* /files/**'),
+  endpoint('account', '* /uploads/**'),
+  endpoint('account', '* /batches/**'),
+  endpoint('account', '* /fine_tuning/**', { models: json('/model') }),
+  endpoint('account', '* /fine-tunes/**', { models: json('/model') }),
+  endpoint('account', '* /vector_stores/**'),
+  endpoint('account', '* /assistants/**', { models: json('/model') }),
+  endpoint('account', '* /threads/**', { models: json('/model') }),
+  endpoint('account', '* /conversations/**'),
+  endpoint('account', '* /evals/**', { models: json('/data_source/model') }),
+  endpoint('account', '* /containers/**'),
+  endpoint('account', '* /videos/**', { models: inBodyOrForm }),
+  endpoint('account', '* /skills/**'),
+]
+
+const account: readonly Endpoint[] = [
+  endpoint('account', '* /chatkit/threads/**'),
+  // the voices of an account, and the consents of the people they were taken from
+  endpoint('account', '* /audio/voices/**'),
+  endpoint('account', '* /audio/voice_consents/**'),
+  // media of these calls goes to the provider past us, where nothing of it can be counted
+  endpoint('account', '* /realtime/calls/**', {
+    models: [
+      { in: 'query', name: 'model' },
+      { in: 'multipart', field: 'session' },
+    ],
+  }),
+]
+
+/** Endpoints that answer with a credential of the provider, wherever the dialect is spoken. */
+export const commonCredential: readonly Endpoint[] = [
+  endpoint('credential', '* /realtime/client_secrets/**'),
+  endpoint('credential', '* /realtime/sessions/**'),
+  endpoint('credential', '* /realtime/transcription_sessions/**'),
+  endpoint('credential', '* /realtime/translations/client_secrets/**'),
+  endpoint('credential', '* /chatkit/sessions/**'),
+]
+
+const administration: readonly Endpoint[] = [
+  endpoint('administration', '* /organization/**'),
+  endpoint('administration', '* /organizations/**'),
+  endpoint('administration', '* /projects/**'),
+  endpoint('administration', '* /dashboard/**'),
+  endpoint('administration', '* /me/**'),
+  endpoint('administration', '* /webhooks/**'),
+  endpoint('administration', '* /fine_tuning/checkpoints/*/permissions/**'),
+]
+
+/** All of OpenAI's own API, relative to the version prefix. Sources: openai-openapi 2.3.0, the openai package 6.49. */
+export const openaiRows: readonly Endpoint[] = [
+  ...commonInference,
+  ...inference,
+  ...commonAccount,
+  ...account,
+  ...commonCredential,
+  ...administration,
+]
