@@ -7,7 +7,7 @@ const rows: Record<string, number> = {
   ...{ prices: 1, providers: 1, stores: 1 },
   ...{ vault: 2, access: 2, limits: 2, ledger: 2, tenancy: 2, audit: 2, webhooks: 2, tls: 2 },
   ...{ config: 3, relay: 3 },
-  'soakp.ts': 4,
+  ...{ 'soakp.ts': 4, 'home.ts': 4 },
   server: 5,
   cli: 6,
   'index.ts': 7,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { init } from './init.js'
 import { keyAdd } from './key-add.js'
 import { keyDisable } from './key-disable.js'
 import { keyEnable } from './key-enable.js'
@@ -27,6 +28,7 @@ export interface Group {
 
 /** Every command there is, in the order of the help. */
 export const commands: readonly (MakeCommand | Group)[] = [
+  init,
   {
     name: 'key',
     description: 'the AI provider keys in the vault',

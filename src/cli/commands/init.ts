@@ -1,0 +1,56 @@
+import { relative } from 'node:path'
+import { Command } from 'commander'
+import { SoakpError } from '../../errors.js'
+import type { InitReport } from '../../home.js'
+import type { Cli } from '../cli.js'
+import { trustText } from '../trust.js'
+
+/** `soakp init`: makes the home, never overwrites, and completes what an interrupted one left. */
+export function init(cli: Cli): Command {
+  return new Command('init')
+    .description('make the home: settings, master key, vault, signing key, local CA, certificate; never overwrites')
+    .option('--domain <name>', 'the name by which clients on other machines will reach it')
+    .action(async ({ domain }: { domain?: string }) => {
+      if (domain !== undefined && !isHostName(domain)) throw new SoakpError('usage', '--domain is a host name such as soakp.example.com.')
+      const { initHome } = await import('../../home.js')
+      const report = await initHome(await cli.settings(), { domain, now: cli.now })
+      const { home, instanceId, made, masterKeyFile = null, caFile } = report
+      cli.result({ home, instanceId, made, masterKeyFile, caFile }, initText(report))
+      if (report.refusedNames.length > 0) {
+        cli.warn(
+          `warning: the local CA was made before and may not certify ${report.refusedNames.join(', ')}; move certs/local away and run \`soakp cert local\` for a new one`,
+        )
+      }
+    })
+}
+
+function isHostName(text: string): boolean {
+  return /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(text)
+}
+
+const meanings: Readonly<Record<string, string>> = {
+  '.env': 'settings, all of them explained',
+  'master.key': 'the master key, which opens the vault',
+  'keys.json': 'the keys of the database and the signing key, sealed under the master key',
+  'soakp.db': 'the encrypted database',
+  certs: 'the local CA and its certificate for this machine',
+}
+
+export function initText({ home, made, masterKeyFile, caFile }: InitReport): string {
+  const rows = made.map(path => {
+    const name = path.startsWith(home) ? relative(home, path) : path
+    return `  ${name.padEnd(12)}${meanings[name] ?? ''}`.trimEnd()
+  })
+  return [
+    `made in ${home}:`,
+    ...rows,
+    '',
+    masterKeyFile === undefined
+      ? 'The master key comes from SOAKP_MASTER_KEY. Keep a copy: a lost master key is a lost vault, and no backup holds it.'
+      : `Copy ${masterKeyFile} to a safe place now: a lost master key is a lost vault, and no backup holds it.`,
+    '',
+    trustText(caFile),
+    '',
+    'Next: `soakp key add openai`, `soakp token create --provider openai`, `soakp serve`',
+  ].join('\n')
+}
