@@ -21,7 +21,7 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
   const values = new Map<string, string>()
   let state: State = 'preamble'
   // as if a line had ended before the first boundary
-  let rest = Buffer.from('\r\n')
+  let rest: Buffer = Buffer.from('\r\n')
   let field: string | undefined
   let value: Buffer[] = []
   let fault = boundary === undefined ? 'the form has no boundary' : undefined

@@ -7,7 +7,7 @@ import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/
 export function send(pool: Pool, request: UpstreamRequest, sink: UpstreamSink, sent: (bytes: number) => void): UpstreamReply {
   const relayed = new Relayed(sink, sent)
   pool.dispatch(
-    { method: request.method as Dispatcher.HttpMethod, path: request.path, headers: request.headers as string[], body: (request.body ?? null) as Dispatcher.DispatchOptions['body'] },
+    { method: request.method as Dispatcher.HttpMethod, path: request.path, headers: request.headers as string[], body: (request.body ?? null) as Buffer | null },
     // undici's older handler interface gives raw headers and costs one object less per call; it is what `Dispatcher.DispatchHandler` still allows
     relayed as unknown as Dispatcher.DispatchHandler,
   )
