@@ -136,7 +136,7 @@ export function build(project, folders) {
     join(root, 'npm-shrinkwrap.json'),
   ])
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return
-  if (folders.some(folder => !existsSync(join(root, 'dist', folder)))) forgetBuilds()
+  forgetBuilds(folders)
   const [node, args] = tool('tsc')
   run('compiling', node, [...args, '-p', project])
   folders.forEach(prune)
@@ -144,8 +144,9 @@ export function build(project, folders) {
   writeFileSync(stamp, fingerprint)
 }
 
-/** Without its notes the compiler writes every file again, instead of only what it believes has changed. */
-function forgetBuilds() {
+/** Where something compiled is missing, the compiler's notes that it is there go too. */
+export function forgetBuilds(folders) {
+  if (folders.every(folder => existsSync(join(root, 'dist', folder)))) return
   for (const file of ['src.tsbuildinfo', 'all.tsbuildinfo']) rmSync(join(root, 'dist', file), { force: true })
 }
 

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { checkNode, install, orTrouble, prune, root, tool } from './prepare.mjs'
+import { checkNode, forgetBuilds, install, orTrouble, prune, root, tool } from './prepare.mjs'
 import { countTap } from './tap-count.mjs'
 
 const print = line => process.stdout.write(`${line}\n`)
@@ -13,6 +13,7 @@ await orTrouble(async () => {
   install()
   const total = { passed: 0, failed: 0, skipped: [] }
   check('lint', 'biome', ['check'], total)
+  forgetBuilds(['src', 'test'])
   // compiled even where the types are wrong, so that one run tells everything
   check('types', 'tsc', ['-p', 'tsconfig.json'], total)
   for (const folder of ['src', 'test', 'bench']) prune(folder)
