@@ -52,14 +52,10 @@ A service named \`soakp\` makes Kubernetes set variables such as \`SOAKP_PORT=tc
   )
 }
 
+/** What `soakp init` writes, with nothing set. */
 async function envExample() {
-  const lines = (await settings())
-    .filter(({ env }) => env !== 'SOAKP_HOME')
-    .map(({ env, form, byDefault, otherwise, what }) => {
-      const without = byDefault ? '' : `\n# Without it: ${(otherwise ?? 'none').replaceAll('`', '')}.`
-      return `# ${what.replaceAll('`', '')}\n# Written as: ${form}.${without}\n#${env}=${byDefault ?? ''}\n`
-    })
-  return `# Every setting of soakp, with its default. Copy what you need to ~/.soakp/.env (chmod 600) and take the # away.\n# Made by \`npm run docs\`; changes here are lost.\n\n${lines.join('\n')}`
+  const { settingsFile } = await compiled('config/settings-file.js')
+  return `# Copy what you need to ~/.soakp/.env (chmod 600) and take the # away. Made by \`npm run docs\`; changes here are lost.\n${settingsFile({})}`
 }
 
 async function errorsPage() {

@@ -88,6 +88,7 @@ t.test('connections to the outside are made in lib/outbound, tls/ and stores/ on
     'BlockList',
     'SocketAddress',
     'STATUS_CODES',
+    'errors',
     'METHODS',
     'constants',
     'createServer',
