@@ -62,7 +62,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
       new SoakpError('too_many_requests', undefined, { retryAfterSeconds: Math.ceil(ttl / 1000) }),
   })
   app.setErrorHandler(onError)
-  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request, reply) => {
+  const limit = app.rateLimit()
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return
+    // here and not in the handler for it, which runs only once the body was read
+    await limit.call(app, request, reply)
     const allowed = methodsFor(app, request)
     if (allowed.length > 0) reply.header('allow', allowed.join(', '))
     throw new SoakpError(allowed.length > 0 ? 'method_not_allowed' : 'not_found')

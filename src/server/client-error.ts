@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorCode, errors } from '../errors.js'
 import { problem, problemType } from './problem.js'
@@ -14,14 +15,17 @@ function reasonPhrase(status: number): string {
   return status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'
 }
 
+/** The reply under way on an HTTP/1.1 connection, until its last byte has left. Node has no public way to ask. */
+export function replyOn(socket: Socket): ServerResponse | undefined {
+  return (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
 /**
  * Ends a connection whose bytes are no HTTP, whose header is too large or too slow. It is answered only where no reply has begun: anything written into the middle of one
  * would be taken for a part of it.
  */
 export function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
-  // as Node does itself when nobody listens; there is no public way to ask
-  const begun = (socket as Socket & { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent === true
-  if (begun || !socket.writable || error.code === 'ECONNRESET') {
+  if (replyOn(socket)?.headersSent === true || !socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return
   }

@@ -68,6 +68,11 @@ function hostOf(request: Request): string | undefined {
   return host
 }
 
+/** Whether a reply now would leave a body that is not worth reading to its end only to keep the connection. */
+function leavesMuchUnread(request: Request): boolean {
+  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 65_536
+}
+
 /**
  * What every request meets first, whatever it is. Calls go straight from here to the relay, past the router and its hooks: those cost as much as the relay itself.
  */
@@ -114,9 +119,7 @@ export function createDispatch(options: DispatchOptions): (request: Request, res
   }
 
   function refuse(request: Request, response: Response, error: SoakpError): void {
-    // what is left of the body is not read: the connection cannot be used again
-    if ('shouldKeepAlive' in response && request.headers['content-length'] !== '0' && request.method !== 'GET')
-      response.shouldKeepAlive = false
+    if ('shouldKeepAlive' in response && leavesMuchUnread(request)) response.shouldKeepAlive = false
     sendProblem(response, error, newId('call'))
   }
 

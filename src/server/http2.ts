@@ -68,7 +68,7 @@ export function createHttp2(onRequest: (request: Request, response: Response) =>
         state.resetsSinceMs = at
         state.resets = 0
       }
-      if (++state.resets > maxResets) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      if (++state.resets > maxResets) session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
     })
   }
 
@@ -100,7 +100,7 @@ function sweep(session: ServerHttp2Session, state: SessionState): void {
   }
   state.quietSweeps = 0
   if (state.pingUnanswered) {
-    session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
+    session.destroy()
     return
   }
   state.pingUnanswered = true

@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { createServer as createHttpServer, type Server as HttpServer, type ServerOptions } from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import { SoakpError } from '../errors.js'
 import type { Request, Response } from '../relay/call.js'
-import { refuseBytes } from './client-error.js'
+import { refuseBytes, replyOn } from './client-error.js'
 import { createHttp2, type Http2Sessions } from './http2.js'
 
 export type OnRequest = (request: Request, response: Response) => void
@@ -67,15 +68,42 @@ const tlsOptions: SecureContextOptions & { honorCipherOrder: boolean } = {
 
 const handshakeTimeoutMs = 10_000
 
+/** Keys that session tickets are sealed with; while one is in memory, TLS 1.2 sessions resumed by it could be opened. */
+const ticketKeyMs = 12 * 3_600_000
+
 type Server = HttpServer | HttpsServer
 
+/** HTTP/1.1 connections, so that each can be ended once nothing is under way on it. */
+interface Http1Connections {
+  add(socket: Socket): void
+  /** Ends those that wait for a next request. Node's own `closeIdleConnections` cuts replies that were written but have not left yet. */
+  endIdle(): void
+}
+
+function createHttp1Connections(): Http1Connections {
+  const sockets = new Set<Socket>()
+  return {
+    add(socket) {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    },
+    endIdle() {
+      for (const socket of sockets) if (replyOn(socket) === undefined) socket.destroySoon()
+    },
+  }
+}
+
 /** Splits off connections that chose HTTP/2; the rest stays with the HTTP/1.1 server that accepted them. */
-function splitByAlpn(server: HttpsServer, http2: Http2Sessions): void {
-  const [http1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
+function splitByAlpn(server: HttpsServer, http1: Http1Connections, http2: Http2Sessions): void {
+  const [serveHttp1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
   server.removeAllListeners('secureConnection')
   server.on('secureConnection', function (this: HttpsServer, socket: TLSSocket) {
-    if (socket.alpnProtocol === 'h2') http2.accept(socket)
-    else http1?.call(this, socket)
+    if (socket.alpnProtocol === 'h2') {
+      http2.accept(socket)
+      return
+    }
+    http1.add(socket)
+    serveHttp1?.call(this, socket)
   })
 }
 
@@ -96,9 +124,12 @@ function createTlsServer(onRefused: (error: Error) => void): HttpsServer {
 }
 
 export function createListener({ onRequest, pair, onRefused, now }: ListenerOptions): Listener {
+  const http1 = createHttp1Connections()
   const http2 = pair === undefined ? undefined : createHttp2(onRequest, now)
   const server: Server = pair === undefined ? createHttpServer(httpOptions) : createTlsServer(onRefused)
-  if (http2 !== undefined) splitByAlpn(server as HttpsServer, http2)
+  if (http2 === undefined) server.on('connection', http1.add)
+  else splitByAlpn(server as HttpsServer, http1, http2)
+  const sockets = followSockets(server)
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -107,22 +138,62 @@ export function createListener({ onRequest, pair, onRefused, now }: ListenerOpti
   })
 
   const setPair = ({ cert, key }: Pair) => (server as HttpsServer).setSecureContext({ ...tlsOptions, cert, key })
-  if (pair !== undefined) setPair(pair)
+  let ticketTimer: NodeJS.Timeout | undefined
+  if (pair !== undefined) {
+    setPair(pair)
+    ticketTimer = setInterval(() => (server as HttpsServer).setTicketKeys(randomBytes(48)), ticketKeyMs)
+    ticketTimer.unref()
+  }
   let idleTimer: NodeJS.Timeout | undefined
+
+  function drain(): void {
+    if (idleTimer !== undefined) return
+    // not the HTTP server's own `close`, which also cuts what it takes for idle
+    NetServer.prototype.close.call(server)
+    http2?.goAway()
+    http1.endIdle()
+    idleTimer = setInterval(() => http1.endIdle(), 100)
+  }
 
   return {
     listen: (host, port) => listen(server, host, port),
     setPair,
-    drain() {
-      server.close()
-      http2?.goAway()
-      idleTimer ??= setInterval(() => server.closeIdleConnections(), 100)
-    },
+    drain,
     async close(graceMs) {
-      this.drain()
-      await endWithin(server, http2, graceMs)
+      drain()
+      await sockets.ended(graceMs)
+      // now for the timer inside it
+      server.close()
       clearInterval(idleTimer)
+      clearInterval(ticketTimer)
       http2?.close()
+    },
+  }
+}
+
+/** Every connection, whatever it speaks and also before it speaks. `ended` resolves when none is left: by itself or, after `graceMs`, by force. */
+function followSockets(server: Server): { ended(graceMs: number): Promise<void> } {
+  const sockets = new Set<Socket>()
+  let onLast: (() => void) | undefined
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      if (sockets.size === 0) onLast?.()
+    })
+  })
+  return {
+    async ended(graceMs) {
+      if (sockets.size === 0) return
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(() => {
+          for (const socket of sockets) socket.destroy()
+        }, graceMs)
+        onLast = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
     },
   }
 }
@@ -152,21 +223,5 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   return new SoakpError('address_refused', `${where}: ${error.code ?? 'unknown'}`, {
     cause: error,
     hint: 'Choose an address of this machine with --host.',
-  })
-}
-
-/** Resolves when the last connection has ended, by itself or, after `graceMs`, by us. */
-function endWithin(server: Server, http2: Http2Sessions | undefined, graceMs: number): Promise<void> {
-  return new Promise(resolve => {
-    const ended = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    const timer = setTimeout(() => {
-      http2?.destroyAll()
-      server.closeAllConnections()
-    }, graceMs)
-    if (!server.listening) server.getConnections((_error, count) => (count === 0 ? ended() : server.once('close', ended)))
-    else server.once('close', ended)
   })
 }

@@ -39,9 +39,13 @@ function delayReader(): { read(): number; close(): void } {
 export function createShed({ openCalls, maxCalls, readDelayNs }: ShedOptions): Shed {
   const reader = readDelayNs === undefined ? delayReader() : { read: readDelayNs, close() {} }
   let lagging = false
+  let laggedBefore = false
   let draining = false
   const timer = setInterval(() => {
-    lagging = reader.read() > longDelayNs
+    // one long turn, a garbage collection or a big body, is no overload: two samples in a row are
+    const long = reader.read() > longDelayNs
+    lagging = long && laggedBefore
+    laggedBefore = long
   }, sampleMs)
   timer.unref()
   return {

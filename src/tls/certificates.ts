@@ -1,10 +1,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
-import { ensureLocalCertificate, liveFiles, renewBeforeMs } from './local-ca.js'
+import { ensureLocalCertificate, liveFiles } from './local-ca.js'
 import { namesOf } from './names.js'
 import { watchFiles } from './watch.js'
 
@@ -50,6 +51,8 @@ export interface CertificateOptions {
 }
 
 const hourMs = 3_600_000
+const retryMs = 300
+const warnBeforeMs = 7 * 24 * hourMs
 
 /** Reads and verifies a pair. Throws `certificate_invalid`, saying what is wrong with which file. */
 export async function loadPair(certFile: string, keyFile: string, isLocal: boolean, nowMs: number): Promise<ServedPair> {
@@ -103,11 +106,21 @@ function parseKey(key: Buffer, file: string): KeyObject {
   try {
     return createPrivateKey(key)
   } catch (cause) {
-    const encrypted = (cause as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE'
+    const encrypted = key.includes('ENCRYPTED')
     throw invalid(
       encrypted ? `${file} is protected by a passphrase, which a daemon cannot ask for.` : `${file} is not a private key in PEM.`,
       cause,
     )
+  }
+}
+
+/** Another process may be in the middle of replacing the pair: a fault counts if it is still there a moment later. */
+async function loadFirst(load: () => Promise<ServedPair>): Promise<ServedPair> {
+  try {
+    return await load()
+  } catch {
+    await delay(retryMs)
+    return load()
   }
 }
 
@@ -120,7 +133,12 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
   const listeners = new Set<(pair: ServedPair) => void>()
 
   if (isLocal) await ensureLocalCertificate(certsDir, names, now())
-  let current = await loadPair(certFile, keyFile, isLocal, now())
+  let opened: Certificates | undefined
+  const watch = await watchFiles([certFile, keyFile], () => void opened?.reload(), options.pollMs)
+  let current = await loadFirst(() => loadPair(certFile, keyFile, isLocal, now())).catch(error => {
+    watch.close()
+    throw error
+  })
   let complaint = ''
   let turn: Promise<boolean> = Promise.resolve(false)
 
@@ -147,29 +165,30 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
   }
 
   // one look at a time, in order
-  const reload = () => {
+  function reload(): Promise<boolean> {
     turn = turn.then(look)
     return turn
   }
 
   async function renew(): Promise<void> {
-    if (current.validUntilMs - now() > renewBeforeMs) {
-      if (!isLocal && current.validUntilMs - now() < renewBeforeMs / 4)
+    const leftMs = current.validUntilMs - now()
+    if (!isLocal) {
+      if (leftMs < warnBeforeMs)
         log.warn({ validUntil: new Date(current.validUntilMs).toISOString() }, 'the certificate is about to expire')
       return
     }
+    // decides for itself whether anything is due
     await ensureLocalCertificate(certsDir, names, now())
     await reload()
   }
 
-  const watch = watchFiles([certFile, keyFile], () => void reload(), options.pollMs)
   const renewal = setInterval(
     () => renew().catch((error: unknown) => log.error({ err: error }, 'the local certificate was not renewed')),
     6 * hourMs,
   )
   renewal.unref()
 
-  return {
+  opened = {
     get current() {
       return current
     },
@@ -183,4 +202,5 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
       clearInterval(renewal)
     },
   }
+  return opened
 }

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import * as x509 from '@peculiar/x509'
 import { SoakpError } from '../errors.js'
 import { nameConstraints, permits } from './constraints.js'
+import { createFile, makeDirectory, replaceFile } from './files.js'
 import { namesOf } from './names.js'
-import { createFile, makeDirectory, replaceFile } from './write.js'
 
 x509.cryptoProvider.set(webcrypto)
 
@@ -19,7 +19,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 const leafDays = 397
 const caDays = 3_650
 /** The leaf is renewed when it ends within this time. */
-export const renewBeforeMs = 30 * dayMs
+const renewBeforeMs = 30 * dayMs
 
 const caName = 'CN=soakp local CA,O=soakp'
 const constraintsOid = '2.5.29.30'
@@ -66,9 +66,10 @@ const hostNameShape = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-
 /** What this machine calls itself, as far as that can stand in a certificate. */
 export function machineNames(name: string = hostname()): string[] {
   const full = name.toLowerCase()
+  if (isIP(full) !== 0) return []
   const short = full.split('.', 1)[0] as string
   return [...new Set([short, `${short}.local`, full])].filter(
-    each => hostNameShape.test(each) && isIP(each) === 0 && each !== 'localhost' && each !== 'localhost.local',
+    each => hostNameShape.test(each) && each !== 'localhost' && each !== 'localhost.local',
   )
 }
 
@@ -109,7 +110,7 @@ async function readIfThere(file: string): Promise<Buffer | undefined> {
 async function ensureCa(certsDir: string, names: readonly string[], nowMs: number): Promise<boolean> {
   const files = caFiles(certsDir)
   if ((await readIfThere(files.cert)) !== undefined) return false
-  await createFile(files.key, await newPrivateKey(), 0o600)
+  createFile(files.key, await newPrivateKey(), 0o600)
   const keys = await importKeys(await readFile(files.key), files.key)
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerial(),
@@ -183,10 +184,10 @@ async function makeLeaf(certsDir: string, ca: x509.X509Certificate, wanted: read
   })
   const files = liveFiles(certsDir)
   // who reads in between sees a pair that does not match, and looks again
-  await replaceFile(files.privkey, key, 0o600)
-  await replaceFile(files.cert, pemOf(leaf), 0o644)
-  await replaceFile(files.chain, pemOf(ca), 0o644)
-  await replaceFile(files.fullchain, Buffer.concat([pemOf(leaf), pemOf(ca)]), 0o644)
+  replaceFile(files.privkey, key, 0o600)
+  replaceFile(files.cert, pemOf(leaf), 0o644)
+  replaceFile(files.chain, pemOf(ca), 0o644)
+  replaceFile(files.fullchain, Buffer.concat([pemOf(leaf), pemOf(ca)]), 0o644)
 }
 
 function pemOf(certificate: x509.X509Certificate): Buffer {

@@ -10,9 +10,13 @@ const settleMs = 250
 /**
  * Calls back, some time after the files may have changed. Directories are watched rather than files, because a file that is replaced by renaming is another file, and so
  * are the directories that symbolic links lead to (Certbot's `live/`, mounted secrets). Network file systems tell nothing, so it also calls back at every poll: the
- * callback finds out whether anything is new.
+ * callback finds out whether anything is new. From when this resolves, no change is missed.
  */
-export function watchFiles(files: readonly string[], changed: () => void, pollMs: number = defaultPollMs): { close(): void } {
+export async function watchFiles(
+  files: readonly string[],
+  changed: () => void,
+  pollMs: number = defaultPollMs,
+): Promise<{ close(): void }> {
   const watchers = new Map<string, FSWatcher>()
   let settling: NodeJS.Timeout | undefined
   let closed = false
@@ -21,8 +25,7 @@ export function watchFiles(files: readonly string[], changed: () => void, pollMs
     clearTimeout(settling)
     settling = setTimeout(() => {
       // links may lead elsewhere now
-      void arm()
-      changed()
+      void arm().then(changed)
     }, settleMs)
     settling.unref()
   }
@@ -56,11 +59,10 @@ export function watchFiles(files: readonly string[], changed: () => void, pollMs
   const poll = setInterval(() => {
     // a directory that was itself replaced leaves its watch on the old one: begin anew
     for (const directory of [...watchers.keys()]) drop(directory)
-    void arm()
-    changed()
+    void arm().then(changed)
   }, pollMs)
   poll.unref()
-  void arm()
+  await arm()
 
   return {
     close() {

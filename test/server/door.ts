@@ -1,0 +1,165 @@
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { type Logger, pino } from 'pino'
+import type { Settings } from '../../src/config/settings.js'
+import type { Call } from '../../src/relay/call.js'
+import { type Served, serve } from '../../src/server/listen.js'
+import type { Soakp } from '../../src/soakp.js'
+import { type Certificates, openCertificates } from '../../src/tls/certificates.js'
+import { caFiles } from '../../src/tls/local-ca.js'
+
+type Test = Tap.Test
+declare namespace Tap {
+  interface Test {
+    testdir(): string
+    teardown(handler: () => unknown): void
+  }
+}
+
+/** The relay's side of the door: takes calls and keeps them. */
+export interface FakeRelay {
+  readonly calls: Call[]
+  openCalls: number
+  /** How a call is answered; at first with its own description as JSON. */
+  answer: (call: Call) => void
+  origins: string[]
+  drained: Promise<void>
+}
+
+export function reply(call: Call, status: number, body: string, headers: Record<string, string> = {}): void {
+  const { response } = call
+  ;(response as import('node:http').ServerResponse).writeHead(status, { 'content-type': 'application/json', ...headers })
+  response.end(body)
+}
+
+export interface Door {
+  readonly served: Served
+  readonly port: number
+  readonly ca: string
+  readonly certsDir: string
+  readonly certificates: Certificates
+  readonly relay: FakeRelay
+  /** Whether the store takes writes. */
+  readonly store: { fault: Error | undefined }
+  readonly lines: Record<string, unknown>[]
+  readonly log: Logger
+}
+
+const settingsForTests: Partial<Settings> = {
+  host: '127.0.0.1',
+  port: 0,
+  http: false,
+  publicUrl: undefined,
+  trustProxy: [],
+  corsOrigins: [],
+  maxCalls: 1000,
+  addressRate: '1000/m',
+  shutdownGraceMs: 5_000,
+}
+
+/** A real door, with real sockets and certificates, before a relay that only writes down what it was handed. */
+export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: readonly string[] = []): Promise<Door> {
+  const lines: Record<string, unknown>[] = []
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      done()
+    },
+  })
+  const log = pino({ level: 'debug' }, sink)
+  const certsDir = `${t.testdir()}/certs`
+  const certificates = await openCertificates({ log, now: Date.now, certsDir, names })
+  const settings = { ...settingsForTests, ...changed } as Settings
+  const relay: FakeRelay = { calls: [], openCalls: 0, answer: describe, origins: [], drained: Promise.resolve() }
+  const store: { fault: Error | undefined } = { fault: undefined }
+  const soakp = {
+    settings,
+    relay: {
+      handle(call: Call) {
+        relay.calls.push(call)
+        relay.answer(call)
+      },
+      get openCalls() {
+        return relay.openCalls
+      },
+      allowsOrigin: async (origin: string) => relay.origins.includes(origin),
+      drain: () => relay.drained,
+    },
+    store: {
+      probe() {
+        if (store.fault !== undefined) throw store.fault
+      },
+    },
+    access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },
+  } as unknown as Soakp
+  const served = await serve(soakp, { log, certificates: settings.http ? undefined : certificates })
+  t.teardown(async () => {
+    relay.drained = Promise.resolve()
+    await served.close()
+    certificates.close()
+  })
+  const ca = await readFile(caFiles(certsDir).cert, 'utf8')
+  return { served, port: served.port, ca, certsDir, certificates, relay, store, lines, log }
+}
+
+function describe(call: Call): void {
+  const { id, provider, path, query, address, refusal } = call
+  reply(call, 200, JSON.stringify({ id, provider, path, query, address, refusal, version: call.request.httpVersion }))
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+/** One request over HTTP/1.1, on a connection of its own unless an agent is given. */
+export async function get(door: Pick<Door, 'port' | 'ca'>, path: string, options: RequestOptions & { body?: string } = {}): Promise<Reply> {
+  const request = httpsRequest({ host: '127.0.0.1', servername: 'localhost', port: door.port, ca: door.ca, path, agent: false, ...options })
+  request.end(options.body)
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) }
+}
+
+/** A connection of HTTP/2. */
+export function session(t: Test, door: Pick<Door, 'port' | 'ca'>): ClientHttp2Session {
+  const client = connectHttp2(`https://localhost:${door.port}`, {
+    ca: door.ca,
+    lookup: (_name, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }] as never, 4),
+  })
+  client.on('error', () => {})
+  t.teardown(() => client.destroy())
+  return client
+}
+
+/** One request over HTTP/2. */
+export async function get2(client: ClientHttp2Session, headers: Record<string, string>): Promise<Reply> {
+  const stream = client.request(headers)
+  const [head] = (await once(stream, 'response')) as [IncomingHttpHeaders & { ':status': number }]
+  return { status: head[':status'], headers: head, body: await text(stream) }
+}
+
+/** A TLS connection to write anything into. */
+export async function rawTls(t: Test, door: Pick<Door, 'port' | 'ca'>): Promise<TLSSocket> {
+  const socket = connectTls({ host: '127.0.0.1', port: door.port, ca: door.ca, servername: 'localhost' })
+  t.teardown(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+/** Everything a connection says until it ends, however it ends. */
+export async function untilClosed(socket: NodeJS.ReadableStream): Promise<string> {
+  let said = ''
+  socket.on('data', (chunk: Buffer) => {
+    said += chunk.toString('latin1')
+  })
+  socket.on('error', () => {})
+  await new Promise(resolve => socket.once('close', resolve))
+  return said
+}
