@@ -92,7 +92,12 @@ function webUrl(text: string): URL {
 /** Without a trailing slash, as browsers write origins. */
 export const origin = type('URL without a path, such as https://soakp.example.com', text => webUrl(text).origin)
 
-export const webOrigin = type('origin such as https://app.example.com, or *', text => (text === '*' ? text : webUrl(text).origin))
+/** Desktop and mobile shells have schemes of their own (`capacitor://localhost`), of which `URL` makes no origin. */
+const shellOrigin = /^(?!https?:)[a-z][a-z0-9+.-]*:\/\/[^/?#\s@]+$/
+
+export const webOrigin = type('origin such as https://app.example.com, or *', text =>
+  text === '*' || shellOrigin.test(text) ? text : webUrl(text).origin,
+)
 
 /** Only its form is looked at: which schemes there are, the stores know. */
 export const storeUrl = type('SCHEME:LOCATION', text =>

@@ -148,6 +148,7 @@ t.test('each type takes what it says and nothing else', async t => {
     corsOrigins: [
       ['https://a.example,http://localhost:5173', ['https://a.example', 'http://localhost:5173']],
       ['*', ['*']],
+      ['capacitor://localhost', ['capacitor://localhost']],
     ],
     publicUrl: [['https://soakp.example.com/', 'https://soakp.example.com']],
     databaseUrl: [
