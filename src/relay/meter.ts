@@ -1,0 +1,347 @@
+import { createEventReader, type EventReader } from '../lib/sse.js'
+import type { Dialect, Usage } from '../providers/provider.js'
+import type { UsageSource } from '../stores/records.js'
+import { createTopLevelReader, type TopLevelReader } from './top-level.js'
+
+export interface MeterOptions {
+  readonly dialect: Dialect
+  /** Of the provider's reply. */
+  readonly status: number
+  readonly contentType: string | undefined
+  /** Undefined or `identity`: anything else cannot be read along. */
+  readonly contentEncoding: string | undefined
+  /** Usage was asked for on the client's behalf, so the chunk that brings it is taken out again. */
+  readonly injectedUsage: boolean
+  /** A call of this kind consumes model tokens: estimate where the reply tells none. */
+  readonly estimate: boolean
+  /** Bytes of prompt in the request (`promptBytes`), for an estimate. */
+  readonly requestBytes: number
+}
+
+export interface Metered {
+  /** Bytes that were held back and are to be sent before the end. */
+  readonly tail?: Buffer
+  readonly usage: Usage | undefined
+  /** Which model answered, where the reply says so. */
+  readonly model?: string
+  readonly source: UsageSource
+}
+
+/** Reads a reply's usage along as it passes. */
+export interface Meter {
+  /**
+   * What goes on to the client: the very same chunk, unless usage was injected; then without the chunk of the stream that brought it. Nothing else is
+   * changed, and nothing is held but the start of an event that may be that chunk.
+   */
+  feed(chunk: Buffer): Buffer | readonly Buffer[] | undefined
+  /** To be called once, however the reply ended. */
+  end(): Metered
+}
+
+// a prompt's or a text's bytes to its tokens, for English about right, for other languages too few
+const bytesPerToken = 4
+const maxWholeBytes = 1024 * 1024
+const modelTries = 8
+
+/** What of a dialect the bytes are searched for. */
+interface Needles {
+  readonly usage: readonly Buffer[]
+  readonly text: readonly Buffer[]
+  readonly model: Buffer
+  /** Position in `text` of `delta`, whose events are repeated in full later on. */
+  readonly delta: number
+}
+
+const needlesOf = new WeakMap<Dialect, Needles>()
+
+function needlesFor(dialect: Dialect): Needles {
+  let needles = needlesOf.get(dialect)
+  if (!needles) {
+    // a name that begins like a shorter one is found with it
+    const usage = dialect.usageMembers.filter(name => !dialect.usageMembers.some(other => other !== name && name.startsWith(other)))
+    needles = {
+      usage: usage.map(name => Buffer.from(`"${name}`)),
+      text: dialect.textMembers.map(name => Buffer.from(`"${name}":`)),
+      model: Buffer.from(`"${dialect.modelMember}":`),
+      delta: dialect.textMembers.indexOf('delta'),
+    }
+    needlesOf.set(dialect, needles)
+  }
+  return needles
+}
+
+const quote = 0x22
+const backslash = 0x5c
+
+/** Bytes of the string at `at` (spaces before it allowed), its quotes left out; -1 where none begins there. What a chunk cuts counts as far as it goes. */
+function stringBytes(bytes: Buffer, at: number): number {
+  let start = at
+  while (bytes[start] === 0x20) start++
+  if (bytes[start] !== quote) return -1
+  start++
+  let end = start
+  while (end < bytes.length && bytes[end] !== quote) end += bytes[end] === backslash ? 2 : 1
+  return Math.min(end, bytes.length) - start
+}
+
+/** Whether some `usage` in the bytes is not plainly `null`, as every chunk but the last has it. */
+function announcesUsage(bytes: Buffer, needles: readonly Buffer[]): boolean {
+  for (const needle of needles) {
+    for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1)) {
+      let next = at + needle.length
+      if (bytes[next] === quote) {
+        next++
+        while (bytes[next] === 0x20 || bytes[next] === 0x3a) next++
+        if (bytes[next] === 0x6e) continue
+      }
+      return true
+    }
+  }
+  return false
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+const choicesName = Buffer.from('"choices"')
+
+/** Whether `choices` is an empty list (`[]`), one with something in it, or not told by the bytes. */
+function choicesIn(bytes: Buffer): 'some' | 'none' | 'unknown' {
+  const at = bytes.indexOf(choicesName)
+  if (at < 0) return 'unknown'
+  let next = at + choicesName.length
+  while (bytes[next] === 0x20 || bytes[next] === 0x3a) next++
+  if (bytes[next] !== 0x5b) return 'unknown'
+  next++
+  while (bytes[next] === 0x20) next++
+  if (bytes[next] === 0x7b) return 'some'
+  return bytes[next] === 0x5d ? 'none' : 'unknown'
+}
+
+function isUsageChunk(value: unknown): boolean {
+  const { choices, usage } = (value ?? {}) as { choices?: unknown; usage?: unknown }
+  return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null
+}
+
+const none = (tail?: Buffer): Metered => (tail ? { tail, usage: undefined, source: 'none' } : { usage: undefined, source: 'none' })
+
+const unread: Meter = { feed: chunk => chunk, end: () => none() }
+
+type Format = 'sse' | 'lines' | 'json' | 'other'
+
+function formatOf(contentType: string | undefined): Format {
+  if (contentType === undefined) return 'json'
+  if (contentType.startsWith('application/json')) return 'json'
+  if (contentType.startsWith('text/event-stream')) return 'sse'
+  const type = contentType.toLowerCase().split(';', 1)[0]?.trim() ?? ''
+  if (type === 'text/event-stream') return 'sse'
+  if (
+    type === 'application/x-ndjson' ||
+    type === 'application/ndjson' ||
+    type === 'application/jsonl' ||
+    type === 'application/x-jsonlines'
+  )
+    return 'lines'
+  return type.endsWith('json') ? 'json' : 'other'
+}
+
+/** What was read so far. */
+interface Reading {
+  usage: Usage | undefined
+  model: string | undefined
+  modelTries: number
+  /** Text that came after the last usage. */
+  textBytes: number
+  /** Which of the dialect's text members was found last. */
+  textMember: number
+}
+
+function countText(reading: Reading, bytes: Buffer, { text, delta }: Needles): void {
+  for (let i = 0; i < text.length; i++) {
+    // the member that had the last text likely has the next
+    const member = (reading.textMember + i) % text.length
+    const needle = text[member] as Buffer
+    let found = 0
+    for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + needle.length)) {
+      found += Math.max(0, stringBytes(bytes, at + needle.length))
+    }
+    if (found > 0) {
+      reading.textBytes += found
+      reading.textMember = member
+      return
+    }
+    // where text comes as `delta`, events that repeat it whole follow
+    if (i === 0 && member === delta && reading.textBytes > 0) return
+  }
+}
+
+function findModel(reading: Reading, bytes: Buffer, needle: Buffer): void {
+  if (reading.model !== undefined || reading.modelTries >= modelTries) return
+  reading.modelTries++
+  const at = bytes.indexOf(needle)
+  if (at < 0) return
+  const size = stringBytes(bytes, at + needle.length)
+  if (size <= 0 || size > 200) return
+  const start = bytes.indexOf(quote, at + needle.length) + 1
+  reading.model = bytes.toString('utf8', start, start + size)
+}
+
+function readValue(reading: Reading, value: unknown, dialect: Dialect): void {
+  const after = dialect.readUsage(value, reading.usage)
+  if (after === reading.usage) return
+  reading.usage = after
+  reading.textBytes = 0
+}
+
+function conclude(reading: Reading, { estimate, requestBytes }: MeterOptions, tail: Buffer | undefined): Metered {
+  const { usage, model, textBytes } = reading
+  const more = { ...(tail ? { tail } : {}), ...(model === undefined ? {} : { model }) }
+  const outputTokens = Math.ceil(textBytes / bytesPerToken)
+  if (usage && outputTokens === 0) return { ...more, usage, source: 'provider' }
+  // the stream broke off before its last counts
+  if (usage) return { ...more, usage: { ...usage, outputTokens: usage.outputTokens + outputTokens }, source: 'estimated' }
+  if (!estimate) return { ...more, usage: undefined, source: 'none' }
+  return { ...more, usage: estimated(requestBytes, outputTokens), source: 'estimated' }
+}
+
+function estimated(requestBytes: number, outputTokens: number): Usage {
+  return {
+    inputTokens: Math.ceil(requestBytes / bytesPerToken),
+    outputTokens,
+    cachedInputTokens: 0,
+    cacheWriteInputTokens: 0,
+    reasoningTokens: 0,
+    audioInputTokens: 0,
+    audioOutputTokens: 0,
+  }
+}
+
+const newReading = (): Reading => ({ usage: undefined, model: undefined, modelTries: 0, textBytes: 0, textMember: 0 })
+
+/** Streams: each event is looked at when it is whole. */
+function streamMeter(options: MeterOptions, format: 'sse' | 'lines'): Meter {
+  const { dialect, injectedUsage } = options
+  const needles = needlesFor(dialect)
+  const reading = newReading()
+  const filter = injectedUsage && format === 'sse'
+  const onData = (data: Buffer): boolean => {
+    findModel(reading, data, needles.model)
+    countText(reading, data, needles)
+    if (!announcesUsage(data, needles.usage)) return false
+    const value = parse(data)
+    readValue(reading, value, dialect)
+    return filter && isUsageChunk(value)
+  }
+  // an event that is no object, or has choices, is not the chunk
+  const mayTake = (data: Buffer) => {
+    let at = 0
+    while (data[at] === 0x20) at++
+    return (at === data.length || data[at] === 0x7b) && choicesIn(data) !== 'some'
+  }
+  const reader: EventReader = createEventReader({ onData, mayTake }, { format, filter })
+  return {
+    feed: chunk => reader.feed(chunk),
+    end: () => {
+      const tail = reader.end()
+      return conclude(reading, options, tail)
+    },
+  }
+}
+
+/** One JSON document, or an array of them that grows: kept whole up to a size, beyond it only looked through. */
+function jsonMeter(options: MeterOptions): Meter {
+  const { dialect } = options
+  const needles = needlesFor(dialect)
+  const reading = newReading()
+  let chunks: Buffer[] = []
+  let size = 0
+  let reader: TopLevelReader | undefined
+
+  const look = (chunk: Buffer) => {
+    findModel(reading, chunk, needles.model)
+    countText(reading, chunk, needles)
+    reader?.feed(chunk)
+  }
+  const lookThrough = () => {
+    reader = createTopLevelReader(dialect.usageMembers, (name, value) => readValue(reading, { [name]: value }, dialect))
+    for (const chunk of chunks) look(chunk)
+    chunks = []
+  }
+  const readWhole = () => {
+    const [only] = chunks
+    const body = chunks.length === 1 && only ? only : Buffer.concat(chunks)
+    findModel(reading, body, needles.model)
+    if (announcesUsage(body, needles.usage)) {
+      const value = parse(body)
+      // cut within an array of documents or a document: what is whole in it still counts
+      if (value === undefined) return lookThrough()
+      for (const document of Array.isArray(value) ? value : [value]) readValue(reading, document, dialect)
+    }
+    if (!reading.usage && options.estimate) countText(reading, body, needles)
+  }
+
+  return {
+    feed(chunk) {
+      size += chunk.length
+      if (reader) look(chunk)
+      else {
+        chunks.push(chunk)
+        if (size > maxWholeBytes) lookThrough()
+      }
+      return chunk
+    },
+    end() {
+      if (!reader && size > 0) readWhole()
+      chunks = []
+      return conclude(reading, options, undefined)
+    },
+  }
+}
+
+/** Replies nobody can look into: compressed, or no text. Their size is all there is. */
+function blindMeter(options: MeterOptions): Meter {
+  let size = 0
+  return {
+    feed(chunk) {
+      size += chunk.length
+      return chunk
+    },
+    end: () => ({ usage: estimated(options.requestBytes, Math.ceil(size / bytesPerToken)), source: 'estimated' }),
+  }
+}
+
+/** One meter a reply. An error reply consumed nothing. */
+export function createMeter(options: MeterOptions): Meter {
+  const { status, contentEncoding } = options
+  if (status < 200 || status >= 300) return unread
+  const format = formatOf(options.contentType)
+  if ((contentEncoding && contentEncoding !== 'identity') || format === 'other') return options.estimate ? blindMeter(options) : unread
+  return format === 'json' ? jsonMeter(options) : streamMeter(options, format)
+}
+
+const base64Begins = [';base64,', '"data":"', '"data": "'].map(text => Buffer.from(text))
+// about what a picture costs, whatever its size in bytes
+const attachmentBytes = 4096
+
+/** Bytes of a JSON request that can be taken for prompt: an attachment in base64 counts as a picture does, not by its length. */
+export function promptBytes(body: Buffer): number {
+  if (body.length < 2 * attachmentBytes) return body.length
+  let bytes = body.length
+  for (const begin of base64Begins) {
+    for (let at = body.indexOf(begin); at >= 0; ) {
+      const start = at + begin.length
+      const end = body.indexOf(quote, start)
+      const stop = end < 0 ? body.length : end
+      // a data URL was counted where its base64 begins
+      const isUrl = body.toString('latin1', start, start + 5) === 'data:'
+      if (!isUrl && stop - start > attachmentBytes) bytes -= stop - start - attachmentBytes
+      at = body.indexOf(begin, stop)
+    }
+  }
+  return bytes
+}
