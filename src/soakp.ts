@@ -11,8 +11,8 @@ import { parseRate } from './lib/rate.js'
 import { createGuessing } from './limits/guessing.js'
 import { createLimits } from './limits/limits.js'
 import { findProvider } from './providers/index.js'
-import { type KeyVerdict, verifyKey } from './relay/verify-key.js'
 import { createRelay, type Relay } from './relay/relay.js'
+import { type KeyVerdict, verifyKey } from './relay/verify-key.js'
 import { openStore } from './stores/index.js'
 import type { GrantScope, KeyRecord } from './stores/records.js'
 import type { Store } from './stores/store.js'
@@ -55,7 +55,19 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const ledger = createLedger({ store, log })
   const keyVerdict = verdictKeeper(store, log, now)
   const guessing = createGuessing(parseRate(settings.authFailureRate) ?? { count: 30, windowMs: 60_000 }, now)
-  const relay = createRelay({ access, policy, limits: createLimits(now), guessing, vault, ledger, outbound, keyVerdict, settings, log, now })
+  const relay = createRelay({
+    access,
+    policy,
+    limits: createLimits(now),
+    guessing,
+    vault,
+    ledger,
+    outbound,
+    keyVerdict,
+    settings,
+    log,
+    now,
+  })
   return {
     settings,
     instanceId,
@@ -71,7 +83,12 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   }
 }
 
-async function askProvider(record: KeyRecord, vault: Vault, outbound: Outbound, keyVerdict: (key: KeyRecord, refused: boolean) => void): Promise<KeyVerdict> {
+async function askProvider(
+  record: KeyRecord,
+  vault: Vault,
+  outbound: Outbound,
+  keyVerdict: (key: KeyRecord, refused: boolean) => void,
+): Promise<KeyVerdict> {
   const verdict = await verifyKey(record, vault, outbound)
   if (verdict.result === 'refused') keyVerdict(record, true)
   else if (verdict.result === 'works' && record.rejectedAtMs !== null) keyVerdict(record, false)
@@ -105,7 +122,9 @@ function scopeCheck(store: Pick<Store, 'getKey' | 'listKeys'>): (scope: GrantSco
       for (const provider of scope.providers) {
         if (findProvider(provider)) continue
         if ((await store.listKeys({ tenant, provider })).length === 0) {
-          throw new SoakpError('unknown_provider', provider, { hint: 'store a key for it first: soakp key add, with --base-url for a provider of your own' })
+          throw new SoakpError('unknown_provider', provider, {
+            hint: 'store a key for it first: soakp key add, with --base-url for a provider of your own',
+          })
         }
       }
     }

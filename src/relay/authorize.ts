@@ -1,6 +1,14 @@
 import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
-import { checkPath, customProvider, findProvider, matchEndpoint, matchUnderPrefix, parseAuthScheme, pathReadings } from '../providers/index.js'
+import {
+  checkPath,
+  customProvider,
+  findProvider,
+  matchEndpoint,
+  matchUnderPrefix,
+  parseAuthScheme,
+  pathReadings,
+} from '../providers/index.js'
 import type { AuthScheme, Provider } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Exchange } from './exchange.js'
@@ -33,7 +41,12 @@ function makeRoute(key: KeyRecord): Route {
     customProvider({ id: key.provider, baseUrl: key.baseUrl ?? '', auth: auth ?? { type: 'bearer' }, dialect: key.dialect ?? 'openai' })
   if (!provider) throw new SoakpError('unknown_provider', key.provider)
   const base = key.baseUrl === null ? undefined : new URL(key.baseUrl)
-  return { provider, origin: base?.origin ?? provider.origin, prefix: base?.pathname.replace(/\/+$/, '') ?? '', auth: auth ?? provider.auth }
+  return {
+    provider,
+    origin: base?.origin ?? provider.origin,
+    prefix: base?.pathname.replace(/\/+$/, '') ?? '',
+    auth: auth ?? provider.auth,
+  }
 }
 
 /** The keys of this provider that the grant opens, those that work before those the provider refused last. A user's own come before the tenant's. */
@@ -83,7 +96,9 @@ function authorizeEndpoint(exchange: Exchange, { provider, prefix }: Route, rule
   const kind = match.kind === 'endpoint' ? match.endpoint.class : 'new'
   const rowPattern = match.kind === 'endpoint' ? match.endpoint.pattern : undefined
   if (rules.opens({ class: kind, rowPattern, provider: call.provider, method, readings: pathReadings(call.path) })) return
-  throw new SoakpError('endpoint_not_open', whyClosed(kind), { hint: openingCommand(grant?.record.id ?? '', grant?.record.endpoints ?? [], call.provider, method, call.path) })
+  throw new SoakpError('endpoint_not_open', whyClosed(kind), {
+    hint: openingCommand(grant?.record.id ?? '', grant?.record.endpoints ?? [], call.provider, method, call.path),
+  })
 }
 
 function whyClosed(kind: string): string {

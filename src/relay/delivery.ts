@@ -83,11 +83,14 @@ export class Delivery implements UpstreamSink {
   fail(error: Error): void {
     const { exchange, refuse, record } = this.#deps
     if (this.#ended) return
-    if (exchange.call.request.errored !== null || exchange.call.response.destroyed) return this.#stop('client_gone')
     const failure = error instanceof SoakpError ? error : new SoakpError('provider_broke_off', undefined, { cause: error })
-    this.#ended = true
-    if (!exchange.answered) return refuse(failure)
-    record({ status: this.#status, outcome: 'failed', errorCode: failure.code, ...this.#read() }, () => this.#reset())
+    if (exchange.call.request.errored !== null || exchange.call.response.destroyed) this.#stop('client_gone')
+    else {
+      this.#ended = true
+      if (exchange.answered)
+        record({ status: this.#status, outcome: 'failed', errorCode: failure.code, ...this.#read() }, () => this.#reset())
+      else refuse(failure)
+    }
   }
 
   /** Settles whether an error reply may be shown, then goes on with `next`. False: wait. */

@@ -38,7 +38,8 @@ export function createForm(exchange: Exchange, endpoint: Endpoint, rules: Rules,
     flush(done: TransformCallback) {
       try {
         const { fault, values } = scan.end()
-        if (fault !== undefined) throw new SoakpError(fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body', fault === 'ambiguous' ? undefined : fault)
+        if (fault !== undefined)
+          throw new SoakpError(fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body', fault === 'ambiguous' ? undefined : fault)
         exchange.model = values[0] ?? null
         judgeModels(rules, values, endpoint)
       } catch (error) {

@@ -89,7 +89,10 @@ export function readHead(request: Request, looksReal: (text: string) => boolean)
     }
   }
   // HTTP/2 needs no length to carry a body: there the end of the stream tells
-  const hasBody = contentLength === undefined ? chunked || ('stream' in request && !request.stream.readableEnded && !request.stream.endAfterHeaders) : contentLength > 0
+  const hasBody =
+    contentLength === undefined
+      ? chunked || ('stream' in request && !request.stream.readableEnded && !request.stream.endAfterHeaders)
+      : contentLength > 0
   return { token, contentType, contentLength, encoded, hasBody, origin, expectsContinue, navigates, connectionNames }
 }
 

@@ -6,20 +6,102 @@ import type { Head } from './head.js'
  * change what the provider takes the request for.
  */
 const neverToProvider = [
-  'authorization', 'proxy-authorization', 'x-api-key', 'x-goog-api-key', 'api-key', 'xi-api-key', 'cookie', 'host', 'connection', 'keep-alive', 'te',
-  'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'proxy-connection', 'expect', 'content-length', 'forwarded', 'x-forwarded-*', 'x-real-ip', 'x-client-ip', 'cf-*',
-  'true-client-ip', 'fly-*', 'x-amzn-*', 'x-amz-*', 'x-vercel-*', 'via', 'origin', 'referer', 'sec-*', 'x-soakp-*', 'x-csrf-token',
-  'anthropic-dangerous-direct-browser-access', 'openai-organization', 'openai-project', 'x-goog-user-project', 'x-hf-bill-to', 'organization',
-  'accept-encoding', 'traceparent', 'tracestate', 'baggage', 'x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-rewrite-url',
-  'x-original-method', 'x-original-host', 'x-host',
+  'authorization',
+  'proxy-authorization',
+  'x-api-key',
+  'x-goog-api-key',
+  'api-key',
+  'xi-api-key',
+  'cookie',
+  'host',
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'proxy-connection',
+  'expect',
+  'content-length',
+  'forwarded',
+  'x-forwarded-*',
+  'x-real-ip',
+  'x-client-ip',
+  'cf-*',
+  'true-client-ip',
+  'fly-*',
+  'x-amzn-*',
+  'x-amz-*',
+  'x-vercel-*',
+  'via',
+  'origin',
+  'referer',
+  'sec-*',
+  'x-soakp-*',
+  'x-csrf-token',
+  'anthropic-dangerous-direct-browser-access',
+  'openai-organization',
+  'openai-project',
+  'x-goog-user-project',
+  'x-hf-bill-to',
+  'organization',
+  'accept-encoding',
+  'traceparent',
+  'tracestate',
+  'baggage',
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-original-method',
+  'x-original-host',
+  'x-host',
 ] as const
 
 /** Reply headers that never reach a client: they belong to one connection, to another origin, or to the account behind the key. */
 const neverToClient = [
-  'set-cookie', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'trailer', 'proxy-authenticate', 'alt-svc', 'strict-transport-security', 'content-security-policy',
-  'content-security-policy-report-only', 'access-control-*', 'server', 'via', 'cf-*', 'openai-organization', 'openai-project', 'anthropic-organization-id', 'dg-project-id',
-  'www-authenticate', 'report-to', 'reporting-endpoints', 'nel', 'x-goog-upload-url', 'x-goog-upload-control-url', 'location', 'content-location', 'refresh', 'clear-site-data',
-  'x-request-id', 'x-content-type-options', 'x-accel-buffering', 'x-accel-redirect', 'x-sendfile', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'x-soakp-*', 'x-frame-options', 'service-worker-allowed',
+  'set-cookie',
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+  'trailer',
+  'proxy-authenticate',
+  'alt-svc',
+  'strict-transport-security',
+  'content-security-policy',
+  'content-security-policy-report-only',
+  'access-control-*',
+  'server',
+  'via',
+  'cf-*',
+  'openai-organization',
+  'openai-project',
+  'anthropic-organization-id',
+  'dg-project-id',
+  'www-authenticate',
+  'report-to',
+  'reporting-endpoints',
+  'nel',
+  'x-goog-upload-url',
+  'x-goog-upload-control-url',
+  'location',
+  'content-location',
+  'refresh',
+  'clear-site-data',
+  'x-request-id',
+  'x-content-type-options',
+  'x-accel-buffering',
+  'x-accel-redirect',
+  'x-sendfile',
+  'ratelimit-limit',
+  'ratelimit-remaining',
+  'ratelimit-reset',
+  'x-soakp-*',
+  'x-frame-options',
+  'service-worker-allowed',
 ] as const
 
 type Test = (name: string) => boolean
@@ -115,7 +197,11 @@ export function responseHeaders(provider: Provider, raw: readonly Buffer[] | rea
     if (name === 'content-type') contentType = value.toLowerCase()
     else if (name === 'content-encoding') contentEncoding = value.toLowerCase()
     else if (name === 'x-request-id' || name === 'request-id') upstreamRequestId = value.slice(0, 200)
-    else if (name === 'connection') connectionNames = value.toLowerCase().split(',').map(item => item.trim())
+    else if (name === 'connection')
+      connectionNames = value
+        .toLowerCase()
+        .split(',')
+        .map(item => item.trim())
     if (!dropsResponse(name)) headers.push(name, value)
   }
   if (connectionNames.length > 0 && connectionNames.some(name => headers.includes(name))) dropNamed(headers, connectionNames)
@@ -133,4 +219,9 @@ function text(value: Buffer | string): string {
 }
 
 /** What every relayed reply carries, whoever made it: a browser must never take a provider's bytes for a page of ours. */
-export const standingHeaders: readonly string[] = ['x-content-type-options', 'nosniff', 'content-security-policy', "sandbox; default-src 'none'"]
+export const standingHeaders: readonly string[] = [
+  'x-content-type-options',
+  'nosniff',
+  'content-security-policy',
+  "sandbox; default-src 'none'",
+]

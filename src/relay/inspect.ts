@@ -33,8 +33,18 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
   if (!plan) {
     const models = endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))
     const stream = dialect.streamPointer
-    const pointers = [...models, ...dialect.maxOutputPointers, ...(stream ? [stream] : []), ...(endpoint.includeUsage ? streamOptionsPointers : [])]
-    plan = { pointers: compilePointers([...new Set(pointers)]), models: new Set(models), maxOutput: new Set(dialect.maxOutputPointers), stream }
+    const pointers = [
+      ...models,
+      ...dialect.maxOutputPointers,
+      ...(stream ? [stream] : []),
+      ...(endpoint.includeUsage ? streamOptionsPointers : []),
+    ]
+    plan = {
+      pointers: compilePointers([...new Set(pointers)]),
+      models: new Set(models),
+      maxOutput: new Set(dialect.maxOutputPointers),
+      stream,
+    }
     wanted.set(endpoint, plan)
   }
   return plan
@@ -66,7 +76,14 @@ export function planBody(exchange: Exchange, rules: Rules, grant: GrantRecord): 
 }
 
 /** Judges a body that was read, and asks for usage in a stream where the client did not. Throws `model_not_allowed`, `model_unknown`, `output_too_large`, `ambiguous_body`, `invalid_body`. */
-export function inspectBody(exchange: Exchange, rules: Rules, grant: GrantRecord, dialect: Dialect, body: Buffer, mayAsk: boolean): Inspected {
+export function inspectBody(
+  exchange: Exchange,
+  rules: Rules,
+  grant: GrantRecord,
+  dialect: Dialect,
+  body: Buffer,
+  mayAsk: boolean,
+): Inspected {
   const { endpoint } = exchange
   if (!endpoint) return { body, original: body, injectedUsage: false }
   const plan = wantedOf(endpoint, dialect)

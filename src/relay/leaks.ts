@@ -13,7 +13,8 @@ export function holdsKey(text: Buffer, key: Buffer): boolean {
   for (const shift of [0, 1, 2]) {
     const base64 = key.subarray(shift, shift + Math.floor((key.length - shift) / 3) * 3)
     if (base64.length < tellingBytes) continue
-    if (holdsPart(text, Buffer.from(base64.toString('base64')), 16) || holdsPart(text, Buffer.from(base64.toString('base64url')), 16)) return true
+    if (holdsPart(text, Buffer.from(base64.toString('base64')), 16) || holdsPart(text, Buffer.from(base64.toString('base64url')), 16))
+      return true
   }
   const plain = text.includes('%') || text.includes('\\u') ? Buffer.from(unescapeAll(text.toString('latin1')), 'latin1') : undefined
   return plain !== undefined && holdsPart(plain, key, tellingBytes)

@@ -48,14 +48,22 @@ function decode(text: string): string {
 }
 
 /** Sends the call with the key in it. The plaintext lives from here to the writing of the request's head. */
-export function forward(exchange: Exchange, key: KeyRecord, secret: Secret, body: UpstreamRequest['body'], outbound: Outbound, sink: UpstreamSink): UpstreamReply {
+export function forward(
+  exchange: Exchange,
+  key: KeyRecord,
+  secret: Secret,
+  body: UpstreamRequest['body'],
+  outbound: Outbound,
+  sink: UpstreamSink,
+): UpstreamReply {
   const route = routeOf(key)
   const { call, head } = exchange
   if (!head) throw new SoakpError('internal', 'forward before readHead')
   const headers = requestHeaders(route.provider, head, call.request.rawHeaders)
   if (key.organization !== null && route.provider.organizationHeader) headers.push(route.provider.organizationHeader, key.organization)
   if (key.project !== null && route.provider.projectHeader) headers.push(route.provider.projectHeader, key.project)
-  if (body !== undefined && !Buffer.isBuffer(body) && head.contentLength !== undefined) headers.push('content-length', String(head.contentLength))
+  if (body !== undefined && !Buffer.isBuffer(body) && head.contentLength !== undefined)
+    headers.push('content-length', String(head.contentLength))
   const plaintext = secret.expose()
   addCredential(headers, route.auth, plaintext)
   const request = { method: call.request.method ?? 'GET', path: pathOf(exchange, route, plaintext), headers, body }

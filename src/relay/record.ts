@@ -29,7 +29,14 @@ const sweepMs = 500
 const ledgerPatienceMs = 10_000
 
 /** The store could not be written when these were decided, or the house was full: writing them down would feed what is wrong. Nothing left for them. */
-const unwritten: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'store_locked', 'store_full', 'store_damaged', 'overloaded', 'shutting_down'])
+const unwritten: ReadonlySet<ErrorCode> = new Set([
+  'store_unavailable',
+  'store_locked',
+  'store_full',
+  'store_damaged',
+  'overloaded',
+  'shutting_down',
+])
 
 /** The provider never saw these, although the call was on its way. */
 const neverArrived: ReadonlySet<string> = new Set(['provider_unreachable', 'base_url_refused', 'key_unreadable', 'client_timeout'])
@@ -100,7 +107,11 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
     const { response } = exchange.call
     const gone = exchange.stopped === 'client_gone' || error.code === 'client_gone' || response.destroyed
     if (gone || exchange.answered) {
-      const ending = { status: gone ? 499 : error.status, outcome: gone ? 'client_gone' : 'failed', errorCode: gone ? 'client_gone' : error.code } as const
+      const ending = {
+        status: gone ? 499 : error.status,
+        outcome: gone ? 'client_gone' : 'failed',
+        errorCode: gone ? 'client_gone' : error.code,
+      } as const
       record(exchange, ending, () => response.destroy())
       return
     }
@@ -147,12 +158,21 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
       clearTimeout(timer)
       clearTimeout(last)
       clearInterval(sweeper)
-      if (!(await ledger.settle(ledgerPatienceMs))) log.error({ entries: ledger.waiting }, 'the store stayed unwritable; these entries are lost with the process')
+      if (!(await ledger.settle(ledgerPatienceMs)))
+        log.error({ entries: ledger.waiting }, 'the store stayed unwritable; these entries are lost with the process')
     },
   }
 }
 
-const failures: ReadonlySet<string> = new Set(['provider_unreachable', 'provider_timeout', 'provider_broke_off', 'provider_redirected', 'provider_key_rejected', 'provider_reply_withheld', 'internal'])
+const failures: ReadonlySet<string> = new Set([
+  'provider_unreachable',
+  'provider_timeout',
+  'provider_broke_off',
+  'provider_redirected',
+  'provider_key_rejected',
+  'provider_reply_withheld',
+  'internal',
+])
 
 function isOurs(error: SoakpError): boolean {
   return !failures.has(error.code)

@@ -28,7 +28,15 @@ export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
   const shown = row.status >= 500 && error.code === 'internal' ? row.text : error.message
   const message = error.hint === undefined ? shown : `${shown} (${error.hint})`
   const body = Buffer.from(JSON.stringify(dialect.errorBody({ status: error.status, code: error.code, message, requestId: call.id })))
-  const headers = ['content-type', 'application/json', 'content-length', String(body.length), 'cache-control', 'no-store', ...ownHeaders(exchange)]
+  const headers = [
+    'content-type',
+    'application/json',
+    'content-length',
+    String(body.length),
+    'cache-control',
+    'no-store',
+    ...ownHeaders(exchange),
+  ]
   if (!error.retryable) headers.push('x-should-retry', 'false')
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds))
   if (error.status === 401) headers.push('www-authenticate', 'Bearer realm="soakp"')

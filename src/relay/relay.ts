@@ -145,8 +145,11 @@ export function createRelay(deps: RelayDeps): Relay {
     if (inspected) return inspected.body
     if (!head?.hasBody || !grant) return undefined
     const rules = rulesOf(grant.record)
-    const ruled = rules.limitsModels && endpoint?.models.some(place => place.in === 'multipart') && head.contentType.startsWith('multipart/form-data')
-    return ruled && endpoint ? createForm(exchange, endpoint, rules, error => delivery.fail(error)) : (call.request as NodeJS.ReadableStream)
+    const ruled =
+      rules.limitsModels && endpoint?.models.some(place => place.in === 'multipart') && head.contentType.startsWith('multipart/form-data')
+    return ruled && endpoint
+      ? createForm(exchange, endpoint, rules, error => delivery.fail(error))
+      : (call.request as NodeJS.ReadableStream)
   }
 
   function deliver(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): Delivery {
@@ -160,7 +163,8 @@ export function createRelay(deps: RelayDeps): Relay {
       judge: (status, head, body) => judge(exchange, key, inspected, status, head, body),
       refuse: error => {
         // the provider never saw it, and nothing has been read of a streamed body: once more, on a connection of its own
-        if (error.code === 'provider_unreachable' && exchange.attempt === 1 && (inspected || !exchange.head?.hasBody)) again(exchange, key, inspected)
+        if (error.code === 'provider_unreachable' && exchange.attempt === 1 && (inspected || !exchange.head?.hasBody))
+          again(exchange, key, inspected)
         else book.refuse(exchange, error)
       },
       record: (ending: Ending, done) => {

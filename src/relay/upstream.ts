@@ -1,5 +1,5 @@
-import { errors as undiciErrors } from 'undici'
 import type { Dispatcher, Pool } from 'undici'
+import { errors as undiciErrors } from 'undici'
 import { SoakpError } from '../errors.js'
 import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
 
@@ -7,7 +7,12 @@ import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/
 export function send(pool: Pool, request: UpstreamRequest, sink: UpstreamSink, sent: (bytes: number) => void): UpstreamReply {
   const relayed = new Relayed(sink, sent)
   pool.dispatch(
-    { method: request.method as Dispatcher.HttpMethod, path: request.path, headers: request.headers as string[], body: (request.body ?? null) as Buffer | null },
+    {
+      method: request.method as Dispatcher.HttpMethod,
+      path: request.path,
+      headers: request.headers as string[],
+      body: (request.body ?? null) as Buffer | null,
+    },
     // undici's older handler interface gives raw headers and costs one object less per call; it is what `Dispatcher.DispatchHandler` still allows
     relayed as unknown as Dispatcher.DispatchHandler,
   )
@@ -74,13 +79,23 @@ class Relayed implements UpstreamReply {
   }
 }
 
-const connectCodes: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EADDRNOTAVAIL', 'UND_ERR_CONNECT_TIMEOUT'])
+const connectCodes: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'EADDRNOTAVAIL',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
 
 /** A failure in our words. Only `provider_unreachable` means that the provider cannot have seen the request. */
 function explain(cause: Error, sent: boolean): SoakpError {
   if (cause instanceof SoakpError) return cause
   const code = String((cause as NodeJS.ErrnoException).code ?? '')
-  if (cause instanceof undiciErrors.HeadersTimeoutError || cause instanceof undiciErrors.BodyTimeoutError) return new SoakpError('provider_timeout', undefined, { cause })
+  if (cause instanceof undiciErrors.HeadersTimeoutError || cause instanceof undiciErrors.BodyTimeoutError)
+    return new SoakpError('provider_timeout', undefined, { cause })
   if (!sent || connectCodes.has(code)) return new SoakpError('provider_unreachable', unreachable(code, cause), { cause })
   if (cause instanceof undiciErrors.InvalidArgumentError) return new SoakpError('invalid_request', undefined, { cause })
   return new SoakpError('provider_broke_off', undefined, { cause })

@@ -27,7 +27,8 @@ export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, o
   secret.wipe()
   addCredential(headers, auth, plaintext)
   const path = `${prefix}${check.path}`
-  const query = auth.type === 'query' ? `${path.includes('?') ? '&' : '?'}${encodeURIComponent(auth.name)}=${encodeURIComponent(plaintext)}` : ''
+  const query =
+    auth.type === 'query' ? `${path.includes('?') ? '&' : '?'}${encodeURIComponent(auth.name)}=${encodeURIComponent(plaintext)}` : ''
   try {
     const pool = outbound.pool(origin, record.allowPrivate)
     const { status, body } = await ask(pool, { method: check.method as 'GET', path: path + query, headers, timeoutMs: patienceMs })

@@ -1,5 +1,5 @@
 import { newId } from '../../src/lib/id.js'
-import type { GrantRecord, KeyRecord } from '../../src/stores/records.js'
+import type { Entry, GrantRecord, KeyRecord } from '../../src/stores/records.js'
 
 /** A grant that opens everything, but for what the test says. */
 export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
@@ -45,6 +45,42 @@ export function aKey(fields: Partial<KeyRecord> = {}): KeyRecord {
     rejectedAtMs: null,
     createdAtMs: 0,
     rotatedAtMs: null,
+    ...fields,
+  }
+}
+
+export function anEntry(fields: Partial<Entry> = {}): Entry {
+  return {
+    id: newId('call'),
+    attempt: 1,
+    startedAtMs: 0,
+    tenant: 'default',
+    grantId: 'grt_1',
+    tokenId: 'tok_1',
+    subject: null,
+    keyId: 'key_1',
+    provider: 'openai',
+    method: 'POST',
+    endpoint: '/v1/chat/completions',
+    model: 'gpt-4o-mini',
+    status: 200,
+    outcome: 'ok',
+    errorCode: null,
+    usageSource: 'provider',
+    inputTokens: 1,
+    outputTokens: 1,
+    cachedInputTokens: 0,
+    cacheWriteInputTokens: 0,
+    reasoningTokens: 0,
+    audioInputTokens: 0,
+    audioOutputTokens: 0,
+    costMicroDollars: null,
+    bytesIn: 1,
+    bytesOut: 1,
+    durationMs: 1,
+    firstByteMs: 1,
+    address: '127.0.0.1',
+    upstreamRequestId: null,
     ...fields,
   }
 }

@@ -1,0 +1,81 @@
+import { pino } from 'pino'
+import t from 'tap'
+import { createLedger } from '../../src/ledger/ledger.js'
+import type { Entry } from '../../src/stores/records.js'
+import { anEntry } from '../support/records.js'
+
+const log = pino({ level: 'silent' })
+
+function recording(fail: () => boolean = () => false) {
+  const commits: string[][] = []
+  const store = {
+    appendEntries(entries: readonly Entry[]) {
+      if (fail()) throw new Error('disk full')
+      commits.push(entries.map(entry => entry.id))
+    },
+  }
+  return { commits, store }
+}
+
+t.test('entries of one turn of the event loop are one commit, and each call hears when its line is durable', async t => {
+  const { commits, store } = recording()
+  const ledger = createLedger({ store, log })
+  const told: string[] = []
+  await new Promise<void>(resolve => {
+    for (const id of ['a', 'b', 'c']) {
+      ledger.record(anEntry({ id }), error => {
+        t.equal(error, undefined)
+        t.same(commits, [['a', 'b', 'c']], 'told only after the commit')
+        told.push(id)
+        if (told.length === 3) resolve()
+      })
+    }
+    t.same(commits, [])
+  })
+  t.same(told, ['a', 'b', 'c'])
+  t.ok(ledger.healthy)
+})
+
+t.test('when the store fails, the call hears of it, no new call may leave, and nothing is lost', async t => {
+  let broken = true
+  const { commits, store } = recording(() => broken)
+  const ledger = createLedger({ store, log })
+  const error = await new Promise(resolve => ledger.record(anEntry({ id: 'a' }), resolve))
+  t.match(error, { message: 'disk full' })
+  t.notOk(ledger.healthy)
+  broken = false
+  t.ok(await ledger.settle(10_000))
+  t.ok(ledger.healthy)
+  t.same(commits, [['a']])
+})
+
+t.test('a store that stays broken does not keep the process from ending', async t => {
+  const { store } = recording(() => true)
+  const ledger = createLedger({ store, log })
+  await new Promise(resolve => ledger.record(anEntry(), resolve))
+  t.notOk(await ledger.settle(1))
+  t.equal(ledger.waiting, 1)
+})
+
+t.test('an entry recorded while a slow commit is under way goes into the next one', async t => {
+  const commits: string[][] = []
+  let finish: () => void = () => {}
+  const store = {
+    appendEntries(entries: readonly Entry[]) {
+      commits.push(entries.map(entry => entry.id))
+      return new Promise<void>(resolve => {
+        finish = resolve
+      })
+    },
+  }
+  const ledger = createLedger({ store, log })
+  const first = new Promise(resolve => ledger.record(anEntry({ id: 'a' }), resolve))
+  await new Promise(resolve => setImmediate(resolve))
+  const second = new Promise(resolve => ledger.record(anEntry({ id: 'b' }), resolve))
+  finish()
+  await first
+  await new Promise(resolve => setImmediate(resolve))
+  finish()
+  await second
+  t.same(commits, [['a'], ['b']])
+})
