@@ -14,6 +14,7 @@ export async function pages() {
     ['docs/errors.md', await errorsPage()],
     ['docs/cli.md', await cliPage()],
     ['docs/providers.md', await providersPage()],
+    ['docs/trust.md', await trustPage()],
   ])
 }
 
@@ -151,6 +152,23 @@ so does a path that is in no table, until a grant names it or is made with \`--e
 function endpointsOf({ id, title, endpoints }) {
   const rows = endpoints.map(({ method, pattern, class: kind }) => [`\`${method} ${pattern}\``, kind])
   return `### ${title}\n\n${rows.length > 0 ? table([`under \`/${id}\``, 'class'], rows) : 'None.'}`
+}
+
+async function trustPage() {
+  const { trustInstruction, trustPlaces } = await compiled('tls/trust.js')
+  const sections = trustPlaces.map(place => {
+    const { title, steps } = trustInstruction('CA_FILE', place)
+    const lines = steps.map(step =>
+      step.replaceAll('CA_FILE', place === 'windows' ? '%USERPROFILE%\\.soakp\\certs\\local\\ca.pem' : '$HOME/.soakp/certs/local/ca.pem'),
+    )
+    return `## ${title}\n\n${place === 'firefox' ? lines.join(' ') : `\`\`\`sh\n${lines.join('\n')}\n\`\`\``}`
+  })
+  return page(
+    'Trusting the local CA',
+    `\`soakp init\` makes a certificate authority for this machine alone: it may certify \`localhost\` and the machine's names, and nothing else. Its certificate is \`certs/local/ca.pem\` in the home. Make it known where clients look:`,
+    ...sections,
+    'Where it is not known, clients refuse the connection, as they should.',
+  )
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

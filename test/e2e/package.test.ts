@@ -114,7 +114,7 @@ t.test('installed globally, it makes a home, serves, and answers a call', async 
     'the daemon to answer',
     () => said,
   )
-  const reply = await ask('/sandbox/v1/chat/completions', { model: 'sandbox-1', messages: [{ role: 'user', content: 'hello' }] })
+  const reply = await ask('/sandbox/v1/chat/completions', { model: 'sandbox', messages: [{ role: 'user', content: 'hello' }] })
   t.equal(reply.status, 200, reply.text)
   t.match(JSON.parse(reply.text), { choices: [{ message: { role: 'assistant' } }], usage: { prompt_tokens: Number } })
   t.match(JSON.parse(await soakp(['--json', 'usage', '--by', 'provider'])), [{ calls: 1 }])
