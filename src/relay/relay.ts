@@ -21,8 +21,9 @@ import { readHead } from './head.js'
 import type { ReplyHead } from './headers.js'
 import { type Inspected, inspectBody, inspectQuery, planBody } from './inspect.js'
 import { holdsKey } from './leaks.js'
+import { promptBytes } from './meter.js'
 import { forward } from './outgoing.js'
-import { type Book, createBook } from './record.js'
+import { createBook } from './record.js'
 import { originAllowed, toSoakpError } from './refuse.js'
 
 export interface Relay {
@@ -118,7 +119,7 @@ export function createRelay(deps: RelayDeps): Relay {
     }
     if (plan !== 'read' || !provider) return undefined
     const body = await readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
-    exchange.promptBytes = body.length
+    exchange.promptBytes = promptBytes(body)
     return inspectBody(exchange, rules, record, endpoint?.dialect ?? provider.dialect, body, !neverAsk.has(askName(exchange)))
   }
 
@@ -229,5 +230,3 @@ export function createRelay(deps: RelayDeps): Relay {
     drain: graceMs => book.drain(graceMs),
   }
 }
-
-export type { Book }
