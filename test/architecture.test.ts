@@ -92,10 +92,11 @@ t.test('connections to the outside are made in lib/outbound, tls/ and stores/ on
     'METHODS',
     'constants',
     'createServer',
+    'Server',
     'createSecureServer',
     'createSecureContext',
   ])
-  const listening = new Set(['createServer', 'createSecureServer'])
+  const listening = new Set(['createServer', 'createSecureServer', 'Server'])
   const wrong = broken(files.filter(outside('lib/outbound', 'tls/', 'stores/')), file => [
     ...file.imports
       .filter(({ from, typeOnly }) => modules.test(from) && !typeOnly)
