@@ -33,7 +33,9 @@ export interface Rotated {
  */
 export async function openHome(source: MasterKeySource): Promise<Keyring> {
   const { content, master, file } = findMaster(source, false)
-  return unseal(content, master, file)
+  const keyring = await unseal(content, master, file)
+  await undo(source)
+  return keyring
 }
 
 /**
@@ -41,7 +43,10 @@ export async function openHome(source: MasterKeySource): Promise<Keyring> {
  * old key only. May be tried again after a crash at any moment.
  */
 export async function rotateMaster({ newKeyFile, onStep = () => undefined, ...source }: RotateOptions): Promise<Rotated> {
-  const rotated = await withFileLock(join(source.home, 'rotation.lock'), () => rotate(source, newKeyFile, onStep))
+  readKeyringFile(keyringPath(source.home))
+  const rotated = await withFileLock(lockFile(source.home), () => rotate(source, newKeyFile, onStep)).catch(error => {
+    throw error instanceof SoakpError ? error : new SoakpError('file_refused', source.home, { cause: error })
+  })
   if (rotated === undefined) throw new SoakpError('store_locked', 'Another rotation of the master key is under way.')
   return rotated
 }
@@ -118,6 +123,24 @@ function finish(keyFile: string, must: boolean): void {
     // where the key's folder cannot be written the key is found beside it each time
     if (must) throw error
   }
+}
+
+/** Takes away the new key of a rotation that was broken off before anything was wrapped under it. */
+async function undo(source: MasterKeySource): Promise<void> {
+  const keyFile = masterKeyPath(source)
+  if (keyFile === undefined || !existsSync(nextFile(keyFile))) return
+  const remove = async (): Promise<void> => {
+    // looked at again under the lock: until then it may have been a rotation under way
+    const { content } = findMaster(source, true)
+    const next = readNext(keyFile)
+    if (next !== undefined && !fits(content, next)) rmSync(nextFile(keyFile))
+  }
+  // it opens nothing and the next rotation replaces it: no reason not to start
+  await withFileLock(lockFile(source.home), remove).catch(() => undefined)
+}
+
+function lockFile(home: string): string {
+  return join(home, 'rotation.lock')
 }
 
 function nextFile(keyFile: string): string {

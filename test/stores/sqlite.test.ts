@@ -241,6 +241,34 @@ t.test('a truncated database is refused clearly', async t => {
   await t.rejects(openStore(undefined, home, { ...options, create: false }), { code: 'store_damaged' })
 })
 
+t.test('what was committed is there after the process was killed', async t => {
+  const home = t.testdir({})
+  await (await openStore(undefined, home, options)).close()
+  const script = `${opener} } for (let i = 0; ; i++) { await store.appendEntries([anEntry({ attempt: i })]); process.stdout.write(i + '\\n') }`
+  for (let kill = 0; kill < 5; kill++) {
+    const earlier = await openStore(undefined, home, options)
+    const before = (await earlier.listEntries({})).length
+    await earlier.close()
+    const env = { HOME_DIR: home, KEY: databaseKey.export().toString('hex') }
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: process.cwd(),
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let acknowledged = 0
+    child.stdout.on('data', (text: Buffer) => {
+      acknowledged += text.toString().split('\n').length - 1
+      if (acknowledged > 200) child.kill('SIGKILL')
+    })
+    await new Promise(resolve => child.once('close', resolve))
+    const store = await openStore(undefined, home, options)
+    // the first line says ready
+    t.ok((await store.listEntries({})).length - before >= acknowledged - 1, `kill ${kill}`)
+    t.strictSame(await store.verify(), [])
+    await store.close()
+  }
+})
+
 t.test('a batch with a bad entry leaves nothing behind, and the next batch goes in', async t => {
   const store = await open(t, t.testdir({}))
   const bad = { ...anEntry(), id: undefined } as unknown as Entry

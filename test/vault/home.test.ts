@@ -54,6 +54,7 @@ t.test('a rotation that is killed at any step leaves a home that opens, and can 
     const { home, keyring } = await aHome(t)
     await rotateAndDie({ home }, step)
     sameSecrets(t, await openHome({ home }), keyring, step)
+    t.notOk(readdirSync(home).includes('master.key.next'), 'finished or undone')
     sameSecrets(t, await openHome({ home }), keyring, `${step}, again`)
     await rotateMaster({ home })
     sameSecrets(t, await openHome({ home }), keyring, `${step}, rotated`)
@@ -95,6 +96,22 @@ t.test('of two rotations at once one waits for nobody: it is refused', async t =
     await t.rejects(rotateMaster({ home }), { code: 'store_locked' })
   })
   t.equal((await rotateMaster({ home })).masterKeyVersion, 2)
+})
+
+t.test('opening a home while a rotation is under way leaves the rotation alone', async t => {
+  const { home, keyring } = await aHome(t)
+  const opened: Promise<Keyring>[] = []
+  await rotateMaster({ home, onStep: () => opened.push(openHome({ home })) })
+  for (const other of await Promise.all(opened)) sameSecrets(t, other, keyring)
+  sameSecrets(t, await openHome({ home }), keyring)
+  t.equal((await openHome({ home })).masterKeyVersion, 2)
+})
+
+t.test('where there is no home, a rotation makes nothing', async t => {
+  const home = t.testdir({})
+  await t.rejects(rotateMaster({ home }), { code: 'home_missing' })
+  await t.rejects(openHome({ home }), { code: 'home_missing' })
+  t.strictSame(readdirSync(home), [])
 })
 
 t.test('a rotation of a damaged vault changes nothing', async t => {

@@ -4,8 +4,8 @@ import type { Connection } from './connection.js'
 
 /** Commits between two checkpoints: some 8 MB of log. A process of fewer, such as a command, never starts a thread. */
 const commitsPerRound = 1000
-/** Without a working thread the log is copied here instead, rather than let it fill the disk. */
-const commitsInExtremis = 20 * commitsPerRound
+/** Rounds that the thread may fail to answer; then the log is copied here, rather than let it fill the disk. */
+const patience = 20
 
 /** Copies committed pages from the log into the database, on a thread of its own. */
 export interface Checkpointer {
@@ -49,7 +49,7 @@ export function createCheckpointer(db: Connection, { every = commitsPerRound, ..
   return {
     committed() {
       if (++commits < wanted) return
-      if (commits >= commitsInExtremis) {
+      if (commits >= patience * every) {
         db.pragma('wal_checkpoint(passive)')
         return done()
       }
