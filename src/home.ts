@@ -7,8 +7,9 @@ import { SoakpError } from './errors.js'
 import { writeFileAtomic } from './lib/atomic-file.js'
 import { locate, openStore } from './stores/index.js'
 import { ensureLocalCertificate } from './tls/local-ca.js'
-import { createKeyring, type Keyring, keyringPath, openKeyring } from './vault/keyring.js'
+import { createKeyring, type Keyring, keyringPath } from './vault/keyring.js'
 import { createMasterKey, loadMasterKey, masterKeyPath } from './vault/master-key.js'
+import { openHome } from './vault/rotation.js'
 
 export interface InitOptions {
   /** Under which the daemon will be reached from outside; goes into the settings and the local certificate. */
@@ -96,15 +97,14 @@ async function makeKeys(settings: Settings, now: () => number, made: string[]): 
   if (masterKeyFile !== undefined && !existsSync(masterKeyFile) && !existsSync(keyringFile)) {
     if (unlessMadeMeanwhile('file_exists', () => createMasterKey(masterKeyFile))) made.push(masterKeyFile)
   }
-  const master = loadMasterKey(settings)
-  if (existsSync(keyringFile)) return openKeyring(settings.home, master)
+  if (existsSync(keyringFile)) return openHome(settings)
   try {
-    const keyring = await createKeyring(settings.home, master, now)
+    const keyring = await createKeyring(settings.home, loadMasterKey(settings), now)
     made.push(keyringFile)
     return keyring
   } catch (error) {
     // another init was faster
-    if (error instanceof SoakpError && error.code === 'home_exists') return openKeyring(settings.home, master)
+    if (error instanceof SoakpError && error.code === 'home_exists') return openHome(settings)
     throw error
   }
 }

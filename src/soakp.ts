@@ -16,8 +16,7 @@ import { type KeyVerdict, verifyKey } from './relay/verify-key.js'
 import { openStore } from './stores/index.js'
 import type { GrantScope, KeyRecord } from './stores/records.js'
 import type { Store } from './stores/store.js'
-import { openKeyring } from './vault/keyring.js'
-import { loadMasterKey } from './vault/master-key.js'
+import { openHome } from './vault/rotation.js'
 import { createVault, type Vault } from './vault/vault.js'
 
 export type { KeyVerdict }
@@ -43,7 +42,7 @@ export interface SoakpOptions {
 
 /** Opens a home and wires its parts; listens to nothing. Throws what is wrong with the home: see errors.ts, "the house". */
 export async function createSoakp(settings: Settings, { log, now = Date.now }: SoakpOptions): Promise<Soakp> {
-  const keyring = await openKeyring(settings.home, loadMasterKey(settings))
+  const keyring = await openHome(settings)
   const { databaseKey, instanceId } = keyring
   const store = await openStore(settings.databaseUrl, settings.home, { databaseKey, durability: settings.durability, create: false, now })
   const [first, ...older] = await Promise.all(keyring.signingKeys.map(importSigningKey))

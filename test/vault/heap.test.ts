@@ -14,7 +14,7 @@ const script = `
   import { SignJWT } from 'jose'
   import { Secret } from './dist/src/lib/secret.js'
   import { openStore } from './dist/src/stores/index.js'
-  import { openHome } from './dist/src/vault/home.js'
+  import { openHome } from './dist/src/vault/rotation.js'
   import { createVault } from './dist/src/vault/vault.js'
   const home = process.argv[1]
   const bytes = Buffer.alloc(64)

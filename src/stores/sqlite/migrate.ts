@@ -1,5 +1,7 @@
-import { closeSync, openSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { SoakpError } from '../../errors.js'
+import { syncFolder } from '../../lib/atomic-file.js'
 import type { Connection } from './connection.js'
 import type { Migration } from './migrations.js'
 
@@ -48,9 +50,21 @@ export function copyTo(db: Connection, target: string): void {
   closeSync(openSync(target, 'wx', 0o600))
   try {
     db.prepare('VACUUM INTO ?').run(target)
+    sync(target)
+    syncFolder(dirname(target))
   } catch (error) {
     rmSync(target, { force: true })
     throw error
+  }
+}
+
+/** SQLite leaves that to the caller. */
+function sync(file: string): void {
+  const fd = openSync(file, 'r+')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { withFileLock } from '../../src/lib/file-lock.js'
 import { Secret } from '../../src/lib/secret.js'
-import { openHome, type RotationStep, rotateMaster } from '../../src/vault/home.js'
 import { createKeyring, type Keyring } from '../../src/vault/keyring.js'
 import { createMasterKey } from '../../src/vault/master-key.js'
+import { openHome, type RotationStep, rotateMaster } from '../../src/vault/rotation.js'
 
 const now = (): number => 1_700_000_000_000
 const steps: readonly RotationStep[] = ['begun', 'key written', 'vault rewrapped', 'done']
@@ -28,7 +28,7 @@ function sameSecrets(t: Test, a: Keyring, b: Keyring, name = 'same secrets'): vo
 /** Rotates in another process, which is killed when it reaches `step`. */
 async function rotateAndDie(options: object, step: RotationStep): Promise<void> {
   const script = `
-    import { rotateMaster } from './dist/src/vault/home.js'
+    import { rotateMaster } from './dist/src/vault/rotation.js'
     await rotateMaster({ ...${JSON.stringify(options)}, onStep: step => { if (step === ${JSON.stringify(step)}) process.kill(process.pid, 'SIGKILL') } })`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: process.cwd(), stdio: 'inherit' })
   await new Promise(resolve => child.once('exit', resolve))
