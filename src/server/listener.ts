@@ -23,6 +23,8 @@ export interface ListenerOptions {
   /** Told of connections that were refused before they were a request, for the log. */
   readonly onRefused: (error: Error) => void
   readonly now: () => number
+  /** How long the header of a request may take to arrive, from the connection or the end of the request before it. */
+  readonly headersTimeoutMs?: number
 }
 
 /** The sockets of the daemon. Nothing above it knows which protocol a request came by. */
@@ -38,11 +40,11 @@ export interface Listener {
 
 const maxHeaderBytes = 32_768
 
+const defaultHeadersTimeoutMs = 30_000
+
 const httpOptions: ServerOptions = {
-  // a header that trickles in is cut off; bodies have the relay's own limits
-  headersTimeout: 30_000,
+  // bodies have the relay's own limits
   requestTimeout: 0,
-  connectionsCheckingInterval: 5_000,
   // longer than the minute at which common load balancers drop idle connections, so that they are the ones who close
   keepAliveTimeout: 72_000,
   maxHeaderSize: maxHeaderBytes,
@@ -78,6 +80,7 @@ interface Http1Connections {
   add(socket: Socket): void
   /** Ends those that wait for a next request. Node's own `closeIdleConnections` cuts replies that were written but have not left yet. */
   endIdle(): void
+  readonly size: number
 }
 
 function createHttp1Connections(): Http1Connections {
@@ -89,6 +92,9 @@ function createHttp1Connections(): Http1Connections {
     },
     endIdle() {
       for (const socket of sockets) if (replyOn(socket) === undefined) socket.destroySoon()
+    },
+    get size() {
+      return sockets.size
     },
   }
 }
@@ -107,9 +113,9 @@ function splitByAlpn(server: HttpsServer, http1: Http1Connections, http2: Http2S
   })
 }
 
-function createTlsServer(onRefused: (error: Error) => void): HttpsServer {
+function createTlsServer(http1Options: ServerOptions, onRefused: (error: Error) => void): HttpsServer {
   const server = createHttpsServer({
-    ...httpOptions,
+    ...http1Options,
     ...tlsOptions,
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeTimeoutMs,
@@ -123,10 +129,16 @@ function createTlsServer(onRefused: (error: Error) => void): HttpsServer {
   return server
 }
 
-export function createListener({ onRequest, pair, onRefused, now }: ListenerOptions): Listener {
+export function createListener(options: ListenerOptions): Listener {
+  const { onRequest, pair, onRefused, now, headersTimeoutMs = defaultHeadersTimeoutMs } = options
+  const http1Options: ServerOptions = {
+    ...httpOptions,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 6),
+  }
   const http1 = createHttp1Connections()
   const http2 = pair === undefined ? undefined : createHttp2(onRequest, now)
-  const server: Server = pair === undefined ? createHttpServer(httpOptions) : createTlsServer(onRefused)
+  const server: Server = pair === undefined ? createHttpServer(http1Options) : createTlsServer(http1Options, onRefused)
   if (http2 === undefined) server.on('connection', http1.add)
   else splitByAlpn(server as HttpsServer, http1, http2)
   const sockets = followSockets(server)
@@ -161,7 +173,8 @@ export function createListener({ onRequest, pair, onRefused, now }: ListenerOpti
     drain,
     async close(graceMs) {
       drain()
-      await sockets.ended(graceMs)
+      await quiet(() => http1.size + (http2?.size ?? 0) === 0, graceMs)
+      await sockets.ended(lingerMs)
       // now for the timer inside it
       server.close()
       clearInterval(idleTimer)
@@ -169,6 +182,24 @@ export function createListener({ onRequest, pair, onRefused, now }: ListenerOpti
       http2?.close()
     },
   }
+}
+
+/** How often it is looked whether connections have ended. */
+const lookMs = 20
+
+/** For connections that have said all, or never said anything, to end by themselves. */
+const lingerMs = 100
+
+/** Resolves when `isQuiet`, or after `graceMs`. */
+function quiet(isQuiet: () => boolean, graceMs: number): Promise<void> {
+  return new Promise(resolve => {
+    const endsAtMs = performance.now() + graceMs
+    const timer = setInterval(() => {
+      if (!isQuiet() && performance.now() < endsAtMs) return
+      clearInterval(timer)
+      resolve()
+    }, lookMs)
+  })
 }
 
 /** Every connection, whatever it speaks and also before it speaks. `ended` resolves when none is left: by itself or, after `graceMs`, by force. */

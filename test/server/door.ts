@@ -29,7 +29,7 @@ export interface FakeRelay {
   /** How a call is answered; at first with its own description as JSON. */
   answer: (call: Call) => void
   origins: string[]
-  drained: Promise<void>
+  drain: () => Promise<void>
 }
 
 export function reply(call: Call, status: number, body: string, headers: Record<string, string> = {}): void {
@@ -63,8 +63,18 @@ const settingsForTests: Partial<Settings> = {
   shutdownGraceMs: 5_000,
 }
 
-/** A real door, with real sockets and certificates, before a relay that only writes down what it was handed. */
+/** A real door, with real sockets and certificates, before a relay that only writes down what it was handed. It is closed with the test. */
 export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: readonly string[] = []): Promise<Door> {
+  const door = await makeDoor(`${t.testdir()}/certs`, changed, names)
+  t.teardown(async () => {
+    door.relay.drain = async () => {}
+    await door.served.close()
+    door.certificates.close()
+  })
+  return door
+}
+
+export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}, names: readonly string[] = []): Promise<Door> {
   const lines: Record<string, unknown>[] = []
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -73,10 +83,9 @@ export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: 
     },
   })
   const log = pino({ level: 'debug' }, sink)
-  const certsDir = `${t.testdir()}/certs`
   const certificates = await openCertificates({ log, now: Date.now, certsDir, names })
   const settings = { ...settingsForTests, ...changed } as Settings
-  const relay: FakeRelay = { calls: [], openCalls: 0, answer: describe, origins: [], drained: Promise.resolve() }
+  const relay: FakeRelay = { calls: [], openCalls: 0, answer: describe, origins: [], drain: async () => {} }
   const store: { fault: Error | undefined } = { fault: undefined }
   const soakp = {
     settings,
@@ -89,7 +98,7 @@ export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: 
         return relay.openCalls
       },
       allowsOrigin: async (origin: string) => relay.origins.includes(origin),
-      drain: () => relay.drained,
+      drain: () => relay.drain(),
     },
     store: {
       probe() {
@@ -99,11 +108,6 @@ export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: 
     access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },
   } as unknown as Soakp
   const served = await serve(soakp, { log, certificates: settings.http ? undefined : certificates })
-  t.teardown(async () => {
-    relay.drained = Promise.resolve()
-    await served.close()
-    certificates.close()
-  })
   const ca = await readFile(caFiles(certsDir).cert, 'utf8')
   return { served, port: served.port, ca, certsDir, certificates, relay, store, lines, log }
 }
