@@ -7,6 +7,7 @@ import { SoakpError } from './errors.js'
 import { writeFileAtomic } from './lib/atomic-file.js'
 import { locate, openStore } from './stores/index.js'
 import { ensureLocalCertificate } from './tls/local-ca.js'
+import { type Restored, restoreBackup } from './vault/backup.js'
 import { createKeyring, type Keyring, keyringPath } from './vault/keyring.js'
 import { createMasterKey, loadMasterKey, masterKeyPath } from './vault/master-key.js'
 import { openHome } from './vault/rotation.js'
@@ -55,6 +56,25 @@ export function namesFor(settings: Pick<Settings, 'publicUrl'>, domain?: string)
   return [...new Set([...(domain === undefined ? [] : [domain]), ...publicName])].filter(
     name => name !== 'localhost' && name !== hostname(),
   )
+}
+
+/** Puts a backup into a home that holds nothing yet, and makes what no backup holds. Throws as `restoreBackup` does. */
+export async function restoreHome(settings: Settings, file: string, now: () => number): Promise<Restored & { readonly home: string }> {
+  const { home } = settings
+  const database = databaseFile(settings)
+  if (database === undefined) throw new SoakpError('usage', 'SOAKP_DATABASE_URL names no file, and a backup holds one.')
+  makeFolder(home)
+  const restored = await restoreBackup(file, {
+    home,
+    databaseFile: database,
+    master: loadMasterKey(settings),
+    openStore: (path, databaseKey) => openStore(`sqlite:${path}`, home, { databaseKey, durability: 'full', create: false, now }),
+    now,
+  })
+  const env = join(home, '.env')
+  if (!existsSync(env)) write(env, restored.settings)
+  await ensureLocalCertificate(join(home, 'certs'), namesFor(settings), now())
+  return { ...restored, home }
 }
 
 /** Whether a home is there: what holds data, not what can be made again. */

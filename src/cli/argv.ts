@@ -9,8 +9,9 @@ export function looksSecret(value: string): boolean {
   return credential.test(value) && !isId('app', value) && !isId('adm', value)
 }
 
-/** An argument as a message may show it: a plain word, or nothing of it. */
+/** An argument as a message may show it: an id or a plain word, or nothing of it. */
 export function shown(value: string): string {
+  if (/^[a-z]{3}_[0-9A-Za-z]{22}$/.test(value) && !/^(adm|app)_/.test(value)) return `'${value}'`
   const word = value.split('=', 1)[0] ?? ''
   return /^[-\w./:]{1,24}$/.test(word) && !/^(sk|gsk|xai)[-_]/.test(word) ? `'${word}'` : 'given'
 }

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import type { Settings } from '../config/settings.js'
 import type { Secret } from '../lib/secret.js'
 import type { Soakp } from '../soakp.js'
@@ -16,9 +17,14 @@ export interface SecretSource {
 export interface Cli {
   /** `--json`: one JSON document on stdout, and nothing else there. */
   readonly json: boolean
+  /** Whether a person reads stderr. */
+  readonly interactive: boolean
+  /** Read once: the flags of the first call count. */
   settings(flags?: SettingFlags): Promise<Settings>
-  /** Opens the home, once; `main` closes it when the command is done. */
-  open(flags?: SettingFlags): Promise<Soakp>
+  /** Opens the home, once; `main` closes it when the command is done. Without a log, what is not an error of the command is told to nobody. */
+  open(log?: Logger): Promise<Soakp>
+  /** Closes it earlier. */
+  close(): Promise<void>
   /** Without its trailing newline. Throws `usage` when it is empty or holds whitespace or control characters. */
   readSecret(label: string, source: SecretSource): Promise<Secret>
   /** Asks yes or no on a terminal; without one the answer is no. */

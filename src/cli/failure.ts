@@ -9,6 +9,13 @@ export interface Failure {
   readonly hint?: string | undefined
 }
 
+/** Ends the process with this code, where all has been said. */
+export class Exit extends Error {
+  constructor(readonly exit: number) {
+    super(`exit ${exit}`)
+  }
+}
+
 /** `debug` adds the stack of an error that was not raised on purpose. */
 export function failureOf(error: unknown, debug: boolean): Failure {
   if (error instanceof SoakpError) {
@@ -16,6 +23,7 @@ export function failureOf(error: unknown, debug: boolean): Failure {
     const line = error.code === 'usage' && error.detail !== undefined ? error.detail : error.message
     return { exit: error.exit, line: sentence(line), hint: error.hint }
   }
+  if (error instanceof Exit) return { exit: error.exit }
   if (error instanceof CommanderError) return usageFailure(error)
   const internal = { exit: 70, line: 'something went wrong inside soakp' }
   if (!debug) return { ...internal, hint: 'SOAKP_LOG_LEVEL=debug shows where' }

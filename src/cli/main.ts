@@ -1,16 +1,16 @@
 import type { Command } from 'commander'
-import type { Settings } from '../config/settings.js'
 import { takeVariable, wantsStack } from '../config/variable.js'
-import type { Soakp, SoakpOptions } from '../soakp.js'
+import { refuseDiagnostics } from '../server/session.js'
 import { refuseSecrets } from './argv.js'
 import type { SettingFlags } from './cli.js'
 import { failureOf } from './failure.js'
 import { createProgram } from './program.js'
 import { createSession, type Parts } from './session.js'
-import { createTerminal, type Streams } from './terminal.js'
+import { createTerminal, processStreams, type Streams } from './terminal.js'
 
 /** Runs one command line and resolves to the exit code of the table in errors.ts. */
-export async function main(argv: readonly string[], streams: Streams = process, parts: Parts = realParts): Promise<number> {
+export async function main(argv: readonly string[], streams: Streams = processStreams, parts: Parts = realParts): Promise<number> {
+  refuseDiagnostics()
   const terminal = createTerminal(streams, takeVariable)
   let program: Command | undefined
   const session = createSession(terminal, () => program?.opts() ?? {}, parts)
@@ -33,12 +33,9 @@ const realParts: Parts = {
     const { loadSettings } = await import('../config/load.js')
     return loadSettings({ home, flags })
   },
-  async open(settings) {
-    const { pino } = await import('pino')
-    const { createSoakp } = (await import('../soakp.js')) as unknown as {
-      createSoakp(settings: Settings, options: SoakpOptions): Promise<Soakp>
-    }
-    return createSoakp(settings, { log: pino({ level: 'silent' }) })
+  async open(settings, log) {
+    const [{ pino }, { createSoakp }] = await Promise.all([import('pino'), import('../soakp.js')])
+    return createSoakp(settings, { log: log ?? pino({ level: 'silent' }), now: Date.now })
   },
   now: Date.now,
 }

@@ -1,5 +1,5 @@
+import type { Logger } from 'pino'
 import type { Settings } from '../config/settings.js'
-import { SoakpError } from '../errors.js'
 import type { Soakp } from '../soakp.js'
 import type { Cli, SettingFlags } from './cli.js'
 import type { Terminal } from './terminal.js'
@@ -7,7 +7,7 @@ import type { Terminal } from './terminal.js'
 /** The heavy parts, loaded when a command first needs them. */
 export interface Parts {
   settings(flags: SettingFlags): Promise<Settings>
-  open(settings: Settings): Promise<Soakp>
+  open(settings: Settings, log: Logger | undefined): Promise<Soakp>
   now(): number
 }
 
@@ -17,22 +17,29 @@ export interface GlobalOptions {
   readonly json?: boolean
 }
 
-/** The `Cli` of one command line, and its end. */
-export interface Session extends Cli {
-  close(): Promise<void>
-}
-
-export function createSession(terminal: Terminal, globals: () => GlobalOptions, parts: Parts): Session {
+/** The `Cli` of one command line. */
+export function createSession(terminal: Terminal, globals: () => GlobalOptions, parts: Parts): Cli {
+  let read: Promise<Settings> | undefined
   let opened: Promise<Soakp> | undefined
-  const settings = (flags: SettingFlags = {}) => parts.settings({ home: globals().home, ...flags })
+  const settings = (flags: SettingFlags = {}) => {
+    read ??= parts.settings({ home: globals().home, ...flags })
+    return read
+  }
   return {
     get json() {
       return globals().json === true
     },
+    interactive: terminal.interactive,
     settings,
-    open: flags => {
-      opened ??= settings(flags).then(parts.open)
+    open: log => {
+      opened ??= settings().then(read => parts.open(read, log))
       return opened
+    },
+    async close() {
+      const closing = opened
+      opened = undefined
+      // what could not be opened has nothing to close
+      await (await closing?.catch(() => undefined))?.close()
     },
     readSecret: terminal.readSecret,
     confirm: terminal.confirm,
@@ -45,17 +52,5 @@ export function createSession(terminal: Terminal, globals: () => GlobalOptions, 
     },
     warn: terminal.note,
     now: parts.now,
-    async close() {
-      // what could not be opened has nothing to close
-      const soakp = await opened?.catch(() => undefined)
-      await soakp?.close()
-    },
-  }
-}
-
-/** For commands whose option has no effect together with another. */
-export function exclude(first: unknown, firstName: string, second: unknown, secondName: string): void {
-  if (first !== undefined && first !== false && second !== undefined && second !== false) {
-    throw new SoakpError('usage', `${firstName} and ${secondName} exclude each other.`)
   }
 }

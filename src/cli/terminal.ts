@@ -15,12 +15,16 @@ export interface Streams {
  * stop.
  */
 export interface Terminal {
+  /** Whether a person reads stderr. */
+  readonly interactive: boolean
   out(text: string): void
   note(text: string): void
   failure(failure: Failure): void
   readSecret(label: string, source: SecretSource): Promise<Secret>
   confirm(question: string): Promise<boolean>
 }
+
+export const processStreams: Streams = process
 
 /** More than any key has. */
 const maxSecretBytes = 16_384
@@ -35,6 +39,7 @@ export function createTerminal(streams: Streams, variable: (name: string) => str
   }
   const line = (stream: Writable, text: string) => stream.write(text.endsWith('\n') ? text : `${text}\n`)
   return {
+    interactive: stderr.isTTY === true,
     out: text => void line(stdout, text),
     note: text => void line(stderr, text),
     failure({ line: what, hint }) {

@@ -14,3 +14,12 @@ export function settingsFile(given: Partial<Readonly<Record<keyof Settings, stri
     })
   return `# Settings of this soakp. The environment and the command line win over them.\n\n${rows.join('\n')}`
 }
+
+/** The lines of a `.env` that may leave the machine: none of a setting whose value is never shown. */
+export function shareableSettings(text: string): string {
+  const hidden = settingNames.filter(name => schema[name].hidden).map(name => schema[name].env)
+  return text
+    .split('\n')
+    .filter(line => !hidden.some(env => new RegExp(`^\\s*${env}\\s*=`).test(line)))
+    .join('\n')
+}

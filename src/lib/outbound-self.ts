@@ -2,10 +2,11 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 
 export interface SelfCall {
-  /** Of a listener on this machine. */
+  /** Address that a listener on this machine is bound to; loopback where it is not given. */
+  readonly host?: string
   readonly port: number
-  /** PEM of the CA to trust; `undefined`: plain HTTP. */
-  readonly ca: string | undefined
+  /** `http`, or whom to believe over TLS: the CA in this PEM, or, for what is no secret, anyone. */
+  readonly trust: 'http' | 'anyone' | { readonly ca: string }
   readonly method: string
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
@@ -19,20 +20,20 @@ export interface SelfReply {
   readonly chunks: AsyncIterable<Buffer>
 }
 
-/** One call to a daemon on this machine, by the name that its certificate is for, over loopback. Rejects with the socket's own error. */
-export function callSelf({ port, ca, method, path, headers = {}, body, timeoutMs }: SelfCall): Promise<SelfReply> {
+/** One call to a daemon on this machine, by the name that its certificate is for. Rejects with the socket's own error. */
+export function callSelf({ host = '127.0.0.1', port, trust, method, path, headers = {}, body, timeoutMs }: SelfCall): Promise<SelfReply> {
   const common = {
-    host: 'localhost',
-    family: 4,
+    host,
     port,
     method,
     path,
-    headers,
+    headers: { host: `localhost:${port}`, ...headers },
     agent: false,
     signal: AbortSignal.timeout(timeoutMs),
   } as const
+  const tls = trust === 'anyone' ? { rejectUnauthorized: false } : trust
   return new Promise((resolve, reject) => {
-    const request = ca === undefined ? httpRequest(common) : httpsRequest({ ...common, ca })
+    const request = tls === 'http' ? httpRequest(common) : httpsRequest({ ...common, ...tls, servername: 'localhost' })
     request.on('error', reject)
     request.on('response', response => resolve({ status: response.statusCode ?? 0, chunks: response }))
     request.end(body)

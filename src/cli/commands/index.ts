@@ -1,5 +1,9 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { backup } from './backup.js'
+import { certLocal } from './cert-local.js'
+import { demo } from './demo.js'
+import { doctor } from './doctor.js'
 import { init } from './init.js'
 import { keyAdd } from './key-add.js'
 import { keyDisable } from './key-disable.js'
@@ -9,6 +13,9 @@ import { keyRemove } from './key-remove.js'
 import { keyRotate } from './key-rotate.js'
 import { keyShow } from './key-show.js'
 import { keyVerify } from './key-verify.js'
+import { masterRotate } from './master-rotate.js'
+import { restore } from './restore.js'
+import { serve } from './serve.js'
 import { tokenCreate } from './token-create.js'
 import { tokenList } from './token-list.js'
 import { tokenRevoke } from './token-revoke.js'
@@ -29,6 +36,9 @@ export interface Group {
 /** Every command there is, in the order of the help. */
 export const commands: readonly (MakeCommand | Group)[] = [
   init,
+  serve,
+  demo,
+  doctor,
   {
     name: 'key',
     description: 'the AI provider keys in the vault',
@@ -40,4 +50,8 @@ export const commands: readonly (MakeCommand | Group)[] = [
     commands: [tokenCreate, tokenSet, tokenList, tokenShow, tokenRotate, tokenRevoke],
   },
   usage,
+  backup,
+  restore,
+  { name: 'master', description: 'the master key, which seals the vault', commands: [masterRotate] },
+  { name: 'cert', description: 'certificates', commands: [certLocal] },
 ]

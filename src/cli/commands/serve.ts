@@ -1,0 +1,55 @@
+import { Command, Option } from 'commander'
+import type { Cli } from '../cli.js'
+import { Exit } from '../failure.js'
+import { initText } from '../init-text.js'
+import { trialText } from '../trial.js'
+
+interface Options {
+  readonly host?: string
+  readonly port?: string
+  readonly http?: boolean
+  readonly firstRun?: boolean
+}
+
+/** `soakp serve`: the daemon, until it is told to end. Logs go to stdout; a terminal is also told where it listens. */
+export function serve(cli: Cli): Command {
+  return new Command('serve')
+    .description('run the daemon')
+    .option('--host <address>', 'address to listen on (default: SOAKP_HOST, else 127.0.0.1)')
+    .option('--port <number>', 'port to listen on; 0 takes any free one (default: SOAKP_PORT, else 3033)')
+    .option('--http', 'plain HTTP instead of HTTPS: on loopback, or behind a trusted proxy')
+    .addOption(new Option('--first-run', 'make the home if there is none, and print a call to try on a terminal').hideHelp())
+    .action((options: Options) => run(cli, options))
+}
+
+async function run(cli: Cli, { host, port, http, firstRun = false }: Options): Promise<void> {
+  const settings = await cli.settings({ host, port, http: http ? 'true' : undefined })
+  const { homeIsThere, initHome, namesFor } = await import('../../home.js')
+  if (firstRun && !homeIsThere(settings)) cli.note(initText(await initHome(settings, { now: cli.now })))
+  const [{ pino }, { serve: listen }, { untilEnded }, { openCertificates }] = await Promise.all([
+    import('pino'),
+    import('../../server/listen.js'),
+    import('../../server/session.js'),
+    import('../../tls/certificates.js'),
+  ])
+  const log = pino({ level: settings.logLevel })
+  const soakp = await cli.open(log)
+  const certificates = settings.http
+    ? undefined
+    : await openCertificates({
+        log,
+        now: cli.now,
+        certsDir: `${settings.home}/certs`,
+        certFile: settings.tlsCertFile,
+        keyFile: settings.tlsKeyFile,
+        names: namesFor(settings),
+      })
+  const served = await listen(soakp, { log, certificates, now: cli.now })
+  if (cli.interactive) {
+    cli.note(`soakp listens on ${served.url}; Ctrl-C ends it`)
+    if (firstRun) cli.note(await trialText(soakp, served, certificates?.current.isLocal ?? false))
+  }
+  const exit = await untilEnded({ log, served, soakp: cli, certificates })
+  certificates?.close()
+  if (exit !== 0) throw new Exit(exit)
+}

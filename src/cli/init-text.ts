@@ -1,0 +1,31 @@
+import { relative } from 'node:path'
+import type { InitReport } from '../home.js'
+import { trustText } from './trust.js'
+
+const meanings: Readonly<Record<string, string>> = {
+  '.env': 'settings, all of them explained',
+  'master.key': 'the master key, which opens the vault',
+  'keys.json': 'the keys of the database and the signing key, sealed under the master key',
+  'soakp.db': 'the encrypted database',
+  certs: 'the local CA and its certificate for this machine',
+}
+
+/** What was made, and what to do with it. */
+export function initText({ home, made, masterKeyFile, caFile }: InitReport): string {
+  const rows = made.map(path => {
+    const name = path.startsWith(home) ? relative(home, path) : path
+    return `  ${name.padEnd(12)}${meanings[name] ?? ''}`.trimEnd()
+  })
+  return [
+    `made in ${home}:`,
+    ...rows,
+    '',
+    masterKeyFile === undefined
+      ? 'The master key comes from SOAKP_MASTER_KEY. Keep a copy: a lost master key is a lost vault, and no backup holds it.'
+      : `Copy ${masterKeyFile} to a safe place now: a lost master key is a lost vault, and no backup holds it.`,
+    '',
+    trustText(caFile),
+    '',
+    'Next: `soakp key add openai`, `soakp token create --provider openai`, `soakp serve`',
+  ].join('\n')
+}

@@ -1,0 +1,78 @@
+import { statSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Settings } from '../config/settings.js'
+import { callSelf } from '../lib/outbound-self.js'
+import { loadPair } from '../tls/certificates.js'
+import { liveFiles } from '../tls/local-ca.js'
+import { type Finding, fail, faultOf, ok, warn } from './finding.js'
+
+/** A fault where the file is there and its mode has any of `forbidden`. */
+export function checkMode(file: string, forbidden: number, cure: string): Finding | undefined {
+  if (process.platform === 'win32') return undefined
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode
+  if (mode === undefined || (mode & forbidden) === 0) return undefined
+  return fail('file modes', `${file} is open to other users of this machine (mode ${(mode & 0o777).toString(8)})`, `${cure} ${file}`)
+}
+
+const scarceBytes = 100 * 1024 * 1024
+
+export async function checkDisk(home: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(home)
+  const free = bavail * bsize
+  const text = `${Math.floor(free / 1024 / 1024)} MB free`
+  return free < scarceBytes ? warn('disk', text, 'make room: when the disk is full, calls are refused') : ok('disk', text)
+}
+
+const soonMs = 14 * 86_400_000
+
+/** The pair that would be served. */
+export async function checkCertificate(settings: Settings, nowMs: number): Promise<Finding> {
+  if (settings.http) return ok('certificate', 'not needed: plain HTTP is asked for')
+  const { tlsCertFile, tlsKeyFile, publicUrl } = settings
+  const own = tlsCertFile !== undefined && tlsKeyFile !== undefined
+  const live = liveFiles(join(settings.home, 'certs'))
+  try {
+    const pair = await loadPair(own ? tlsCertFile : live.fullchain, own ? tlsKeyFile : live.privkey, !own, nowMs)
+    const until = new Date(pair.validUntilMs).toISOString().slice(0, 10)
+    const name = publicUrl === undefined ? undefined : new URL(publicUrl).hostname.replace(/^\[|\]$/g, '')
+    if (name !== undefined && !pair.covers(name)) {
+      return fail(
+        'certificate',
+        `is not for ${name}, the name in SOAKP_PUBLIC_URL, but for ${pair.names.join(', ')}`,
+        own ? 'get one that is' : 'run `soakp cert local`',
+      )
+    }
+    if (own && pair.validUntilMs - nowMs < soonMs)
+      return warn('certificate', `ends on ${until}`, 'put a new one in its place; the daemon takes it without a restart')
+    return ok('certificate', `for ${pair.names.join(', ')} until ${until}`)
+  } catch (error) {
+    const finding = faultOf('certificate', error)
+    return own ? finding : { ...finding, todo: 'run `soakp cert local`' }
+  }
+}
+
+const patienceMs = 3_000
+
+/** Free, or held by a soakp. */
+export async function checkPort(settings: Settings): Promise<Finding> {
+  const { port, host, http } = settings
+  if (port === 0) return ok('port', 'any free one')
+  const where = `${host}:${port}`
+  const unspecified = host === '0.0.0.0' || host === '::'
+  try {
+    const { status, chunks } = await callSelf({
+      host: unspecified ? '127.0.0.1' : host,
+      port,
+      trust: http ? 'http' : 'anyone',
+      method: 'GET',
+      path: '/healthz',
+      timeoutMs: patienceMs,
+    })
+    for await (const _ of chunks);
+    if (status === 200) return ok('port', `a soakp answers on ${where}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return ok('port', `${where} is free`)
+  }
+  return warn('port', `something that is not soakp holds ${where}`, 'stop it, or choose another port with SOAKP_PORT')
+}
