@@ -198,12 +198,30 @@ t.test('a database that another process keeps to itself cannot be opened, and sa
   await t.rejects(openStore(undefined, home, options), { code: 'store_locked' })
 })
 
-t.test('ten that open a new home at once agree on it', async t => {
+t.test('several processes that make one database at once agree on it', async t => {
   const home = t.testdir({})
-  const stores = await Promise.all(Array.from({ length: 10 }, () => openStore(undefined, home, options)))
-  for (const store of stores) await store.insertKey(aKey())
-  for (const store of stores) t.equal((await store.listKeys()).length, 10)
-  for (const store of stores) await store.close()
+  const script = `
+    import { createSecretKey } from 'node:crypto'
+    import { openStore } from './dist/src/stores/index.js'
+    import { aKey } from './dist/test/contracts/store.js'
+    const databaseKey = createSecretKey(Buffer.from(process.env.KEY, 'hex'))
+    process.stdout.write('.')
+    await new Promise(resolve => process.stdin.once('data', resolve))
+    const store = await openStore(undefined, process.env.HOME_DIR, { databaseKey, durability: 'normal', create: true, now: Date.now })
+    for (let i = 0; i < 10; i++) await store.insertKey(aKey())
+    await store.close()
+    process.exit(0)`
+  const env = { HOME_DIR: home, KEY: databaseKey.export().toString('hex') }
+  const children = Array.from({ length: 5 }, () =>
+    spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: process.cwd(), env, stdio: ['pipe', 'pipe', 'inherit'] }),
+  )
+  await Promise.all(children.map(child => new Promise(resolve => child.stdout.once('data', resolve))))
+  const codes = children.map(child => new Promise(resolve => child.once('exit', resolve)))
+  for (const child of children) child.stdin.write('go')
+  t.strictSame(await Promise.all(codes), [0, 0, 0, 0, 0])
+  const store = await open(t, home)
+  t.equal((await store.listKeys()).length, 50)
+  t.strictSame(await store.verify(), [])
 })
 
 t.test('a flipped bit anywhere is found, and never read as data', async t => {
@@ -231,6 +249,13 @@ t.test('a flipped bit anywhere is found, and never read as data', async t => {
   writeFileSync(file, sound)
   const again = await open(t, home)
   t.strictSame(await again.verify(), [])
+})
+
+t.test('a database that was emptied is not filled with a new one', async t => {
+  const home = t.testdir({ 'soakp.db': '' })
+  await t.rejects(openStore(undefined, home, { ...options, create: false }), { code: 'store_damaged', hint: /restore/ })
+  await (await openStore(undefined, home, options)).close()
+  await (await openStore(undefined, home, { ...options, create: false })).close()
 })
 
 t.test('a truncated database is refused clearly', async t => {

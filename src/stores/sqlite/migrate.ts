@@ -23,6 +23,11 @@ export function migrate(db: Connection, file: string, migrations: readonly Migra
   })
 }
 
+/** Whether no schema was ever made in it. */
+export function isEmpty(db: Connection): boolean {
+  return version(db) === 0
+}
+
 function step(db: Connection, migration: Migration, to: number): void {
   db.exec('BEGIN IMMEDIATE')
   try {

@@ -1,3 +1,4 @@
+import { existsSync, statSync } from 'node:fs'
 import { SoakpError } from '../../errors.js'
 import type { Store, StoreKind, StoreOptions } from '../store.js'
 import { type Checkpointer, createCheckpointer } from './checkpointer.js'
@@ -6,7 +7,7 @@ import { driverError } from './driver-errors.js'
 import { entryQueries } from './entries.js'
 import { grantQueries } from './grants.js'
 import { keyQueries } from './keys.js'
-import { copyTo, migrate } from './migrate.js'
+import { copyTo, isEmpty, migrate } from './migrate.js'
 import { type Migration, migrations } from './migrations.js'
 import { transactions } from './transactions.js'
 
@@ -19,21 +20,39 @@ export const sqlite: StoreKind = {
 
 /** `steps` stands in for the released migrations where an upgrade is tried out. */
 export function openSqlite(options: StoreOptions, steps: readonly Migration[]): Store {
-  const { location: file, now } = options
-  const db = connect({ file, databaseKey: options.databaseKey, create: options.create, durability: options.durability })
+  const wasEmpty = options.create && !holdsAnything(options.location)
   try {
+    return openFile(options, steps)
+  } catch (error) {
+    // the salt is drawn by whoever first writes the file: one who saw it empty just before cannot read it, and can once it opens it again
+    if (wasEmpty && error instanceof SoakpError && error.code === 'store_damaged') return openFile(options, steps)
+    throw error
+  }
+}
+
+function openFile(options: StoreOptions, steps: readonly Migration[]): Store {
+  const { location: file, databaseKey, durability, now } = options
+  const db = connect({ file, databaseKey, create: options.create, durability })
+  try {
+    if (!options.create && isEmpty(db)) throw emptied(file)
     migrate(db, file, steps)
-    const checkpointer = createCheckpointer(db, {
-      file,
-      databaseKey: options.databaseKey,
-      durability: options.durability,
-      restartFrames: maxLogFrames,
-    })
+    const checkpointer = createCheckpointer(db, { file, databaseKey, durability, restartFrames: maxLogFrames })
     return store(db, file, now, checkpointer)
   } catch (error) {
     db.close()
     throw driverError(error, file)
   }
+}
+
+function holdsAnything(file: string): boolean {
+  return existsSync(file) && statSync(file).size > 0
+}
+
+/** Made into a new database it would look as if there had never been a key. */
+function emptied(file: string): SoakpError {
+  return new SoakpError('store_damaged', `${file} is empty.`, {
+    hint: 'restore a backup with soakp restore FILE; after an interrupted soakp init, run it again',
+  })
 }
 
 /** 64 MB of log: what a checkpoint lets pile up before writers are made to wait for it. */
