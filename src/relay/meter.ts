@@ -100,9 +100,9 @@ function announcesUsage(bytes: Buffer, needles: readonly Buffer[]): boolean {
   return false
 }
 
-function parse(bytes: Buffer): unknown {
+function parse(text: Buffer | string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    return JSON.parse(typeof text === 'string' ? text : text.toString('utf8'))
   } catch {
     return undefined
   }
@@ -253,6 +253,22 @@ function streamMeter(options: MeterOptions, format: 'sse' | 'lines'): Meter {
   }
 }
 
+/** How much of a reply's end is looked at before the whole of it. */
+const tailBytes = 2048
+
+/**
+ * The end of a document from its last mention of usage on, as a document of its own: cheaper to parse than all of it. It parses only if that mention is a member
+ * of the top level; undefined says nothing.
+ */
+function usageAtEnd(body: Buffer, names: readonly string[]): unknown {
+  const text = body.toString('latin1', Math.max(0, body.length - tailBytes))
+  for (const name of names) {
+    const at = text.lastIndexOf(`"${name}":`)
+    if (at > 0 && text.charCodeAt(at - 1) !== backslash) return parse(`{${text.slice(at)}`)
+  }
+  return undefined
+}
+
 /** One JSON document, or an array of them that grows: kept whole up to a size, beyond it only looked through. */
 function jsonMeter(options: MeterOptions): Meter {
   const { dialect } = options
@@ -276,6 +292,8 @@ function jsonMeter(options: MeterOptions): Meter {
     const [only] = chunks
     const body = chunks.length === 1 && only ? only : Buffer.concat(chunks)
     findModel(reading, body, needles.model)
+    readValue(reading, usageAtEnd(body, dialect.usageMembers), dialect)
+    if (reading.usage) return
     if (announcesUsage(body, needles.usage)) {
       const value = parse(body)
       // cut within an array of documents or a document: what is whole in it still counts
