@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Settings } from '../config/settings.js'
 import type { Secret } from '../lib/secret.js'
 import type { Soakp } from '../soakp.js'
+import type { LogSink } from './terminal.js'
 
 /** Settings given as flags, as text, by their names in `Settings`. They win over the environment and the home's `.env`. */
 export type SettingFlags = Partial<Readonly<Record<keyof Settings, string | undefined>>>
@@ -19,6 +20,8 @@ export interface Cli {
   readonly json: boolean
   /** Whether a person reads stderr. */
   readonly interactive: boolean
+  /** Where the daemon's log goes. */
+  readonly log: LogSink
   /** Read once: the flags of the first call count. */
   settings(flags?: SettingFlags): Promise<Settings>
   /** Opens the home, once; `main` closes it when the command is done. Without a log, what is not an error of the command is told to nobody. */

@@ -30,6 +30,7 @@ export function createSession(terminal: Terminal, globals: () => GlobalOptions, 
       return globals().json === true
     },
     interactive: terminal.interactive,
+    log: terminal.log,
     settings,
     open: log => {
       opened ??= settings().then(read => parts.open(read, log))

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { SoakpError } from '../errors.js'
 import { Secret } from '../lib/secret.js'
@@ -6,8 +7,13 @@ import type { Failure } from './failure.js'
 
 export interface Streams {
   readonly stdin: Readable & { readonly isTTY?: boolean }
-  readonly stdout: Writable
+  readonly stdout: Writable & { readonly fd?: number }
   readonly stderr: Writable & { readonly isTTY?: boolean }
+}
+
+/** Where the lines of a log go, each with its newline. */
+export interface LogSink {
+  write(line: string): void
 }
 
 /**
@@ -19,6 +25,7 @@ export interface Terminal {
   readonly interactive: boolean
   out(text: string): void
   note(text: string): void
+  readonly log: LogSink
   failure(failure: Failure): void
   readSecret(label: string, source: SecretSource): Promise<Secret>
   confirm(question: string): Promise<boolean>
@@ -31,10 +38,10 @@ const maxSecretBytes = 16_384
 
 export function createTerminal(streams: Streams, variable: (name: string) => string | undefined): Terminal {
   const { stdin, stdout, stderr } = streams
-  // whoever reads our output may stop reading: `soakp key list | head -1`
+  // whoever reads our output may stop reading (`soakp key list | head -1`), and a terminal may go away
   for (const stream of [stdout, stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
     })
   }
   const line = (stream: Writable, text: string) => stream.write(text.endsWith('\n') ? text : `${text}\n`)
@@ -42,6 +49,7 @@ export function createTerminal(streams: Streams, variable: (name: string) => str
     interactive: stderr.isTTY === true,
     out: text => void line(stdout, text),
     note: text => void line(stderr, text),
+    log: logSink(stdout),
     failure({ line: what, hint }) {
       if (what !== undefined) line(stderr, `soakp: ${what}`)
       if (what !== undefined && hint !== undefined) line(stderr, `  ${hint.replaceAll('\n', '\n  ')}`)
@@ -61,6 +69,30 @@ export function createTerminal(streams: Streams, variable: (name: string) => str
       if (!stdin.isTTY || !stderr.isTTY) return false
       const { confirm } = await import('@clack/prompts')
       return (await confirm({ message: question, initialValue: false, input: stdin, output: stderr })) === true
+    },
+  }
+}
+
+/** What is kept of a log whose reader has stopped reading. */
+const maxLogBacklog = 1_048_576
+
+/**
+ * The log on stdout. What cannot be written is lost, and the next line is tried anew: a full disk, a closed pipe or a terminal that is gone neither ends the daemon nor
+ * holds it up.
+ */
+function logSink(stdout: Streams['stdout']): LogSink {
+  return {
+    write(line) {
+      if (stdout.fd === undefined || stdout.writableLength > 0) {
+        if (stdout.writableLength < maxLogBacklog) stdout.write(line)
+        return
+      }
+      let rest = Buffer.from(line)
+      try {
+        while (rest.length > 0) rest = rest.subarray(writeSync(stdout.fd, rest))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') stdout.write(rest)
+      }
     },
   }
 }

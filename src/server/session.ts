@@ -9,6 +9,8 @@ export interface SessionOptions {
   readonly served: Served
   readonly soakp: Pick<Soakp, 'close'>
   readonly certificates: Certificates | undefined
+  /** SIGHUP says that the terminal is gone, and ends the daemon as SIGTERM does. Else it reads the certificate again. */
+  readonly hangupEnds?: boolean
 }
 
 /** How long the end may take after something went wrong that nobody foresaw. */
@@ -19,9 +21,9 @@ const impatientExit = 130
 
 /**
  * Keeps the daemon until it is told to end, then ends it in order: no new calls, the ones under way finish, what is cut is recorded, the store is closed. Resolves with
- * the exit code. SIGHUP reads the certificate again; SIGUSR1 does nothing (Node would open its inspector, which shows all of memory to whoever connects).
+ * the exit code. SIGUSR1 does nothing (Node would open its inspector, which shows all of memory to whoever connects).
  */
-export async function untilEnded({ log, served, soakp, certificates }: SessionOptions): Promise<number> {
+export async function untilEnded({ log, served, soakp, certificates, hangupEnds = false }: SessionOptions): Promise<number> {
   refuseDiagnostics()
   const { promise, resolve } = withResolvers<number>()
   let ending = false
@@ -61,15 +63,16 @@ export async function untilEnded({ log, served, soakp, certificates }: SessionOp
     certificates?.reload().catch((error: unknown) => log.error({ err: error }, 'the certificate was not read again'))
   }
 
+  const hangup = hangupEnds ? told : reload
   process.on('SIGTERM', told)
   process.on('SIGINT', told)
-  process.on('SIGHUP', reload)
+  process.on('SIGHUP', hangup)
   process.on('uncaughtException', broken)
   process.on('unhandledRejection', broken)
   return promise.finally(() => {
     process.off('SIGTERM', told)
     process.off('SIGINT', told)
-    process.off('SIGHUP', reload)
+    process.off('SIGHUP', hangup)
     process.off('uncaughtException', broken)
     process.off('unhandledRejection', broken)
   })

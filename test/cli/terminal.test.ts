@@ -1,3 +1,5 @@
+import { openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { createTerminal } from '../../src/cli/terminal.js'
@@ -58,4 +60,18 @@ t.test('an error is one line on stderr, and its hint is indented below', async t
   failure({ exit: 2, line: 'what went wrong', hint: 'first\nsecond' })
   t.equal(streams.stderr.read().toString(), 'soakp: what went wrong\n  first\n  second\n')
   t.equal(new SoakpError('cancelled').exit, 130)
+})
+
+t.test('a line of the log that cannot be written is lost, and neither waited for nor raised', async t => {
+  const streams = {
+    stdin: new PassThrough(),
+    stdout: Object.assign(new PassThrough(), { fd: openSync('/dev/full', 'w') }),
+    stderr: new PassThrough(),
+  }
+  const { log } = createTerminal(streams, () => undefined)
+  log.write('lost\n')
+  const file = join(t.testdir(), 'log')
+  streams.stdout.fd = openSync(file, 'w')
+  log.write('written\n')
+  t.equal(readFileSync(file, 'utf8'), 'written\n')
 })

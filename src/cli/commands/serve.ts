@@ -32,7 +32,7 @@ async function run(cli: Cli, { host, port, http, firstRun = false }: Options): P
     import('../../server/session.js'),
     import('../../tls/certificates.js'),
   ])
-  const log = pino({ level: settings.logLevel })
+  const log = pino({ level: settings.logLevel }, cli.log)
   const soakp = await cli.open(log)
   const certificates = settings.http
     ? undefined
@@ -49,7 +49,7 @@ async function run(cli: Cli, { host, port, http, firstRun = false }: Options): P
     cli.note(`soakp listens on ${served.url}; Ctrl-C ends it`)
     if (firstRun) cli.note(await trialText(soakp, served, certificates?.current.isLocal ?? false))
   }
-  const exit = await untilEnded({ log, served, soakp: cli, certificates })
+  const exit = await untilEnded({ log, served, soakp: cli, certificates, hangupEnds: cli.interactive })
   certificates?.close()
   if (exit !== 0) throw new Exit(exit)
 }
