@@ -6,7 +6,7 @@ import { syncFolder, writeAll, writeFileAtomic } from '../lib/atomic-file.js'
 import { Secret } from '../lib/secret.js'
 import type { Store } from '../stores/store.js'
 import { type OpenBackup, openBackup, writeBackup } from './backup-file.js'
-import { type Keyring, keyringPath, readKeyringFile, unseal } from './keyring.js'
+import { fits, type Keyring, keyringPath, readKeyringFile, unseal } from './keyring.js'
 import { parseKeyringFile } from './keyring-file.js'
 import { createVault } from './vault.js'
 
@@ -116,7 +116,13 @@ async function unpack(
   target: string,
   { master, openStore, now }: RestoreOptions,
 ): Promise<Pick<Restored, 'keys' | 'grants' | 'unreadableKeys'>> {
-  const keyring = await unseal(parseKeyringFile(backup.text('keys.json'), file), master, file)
+  const content = parseKeyringFile(backup.text('keys.json'), file)
+  if (!fits(content, master)) {
+    throw new SoakpError('master_key_wrong', `${file} was made under another one.`, {
+      hint: 'put the master key that was in use when the backup was made into the home as master.key, or name it by SOAKP_MASTER_KEY_FILE',
+    })
+  }
+  const keyring = await unseal(content, master, file)
   backup.checkSeal(keyring.databaseKey)
   backup.copyTo('database', target)
   const store = await openStore(target, keyring.databaseKey)
@@ -151,7 +157,7 @@ async function refuseUsed({ home, databaseFile, master, openStore }: RestoreOpti
     used = (await store.listKeys()).length + (await store.listGrants()).length > 0
     await store.close()
   } catch (cause) {
-    throw new SoakpError('home_exists', `${home} cannot be opened with this master key.`, { cause, hint })
+    throw new SoakpError('home_exists', `What is in ${home} cannot be opened, so it may be worth something.`, { cause, hint })
   }
   if (used) throw new SoakpError('home_exists', `${home} holds keys or access tokens.`, { hint })
   if (existsSync(`${databaseFile}-wal`)) throw new SoakpError('store_locked', databaseFile, { hint: 'stop the daemon that uses this home' })

@@ -122,7 +122,10 @@ t.test('another master key does not restore', async t => {
   const { file } = await aBackup(t, dir)
   const home = join(dir, 'new')
   mkdirSync(home)
-  await t.rejects(restoreBackup(file, restoring(home, createSecretKey(randomBytes(32)))), { code: 'master_key_wrong' })
+  await t.rejects(restoreBackup(file, restoring(home, createSecretKey(randomBytes(32)))), {
+    code: 'master_key_wrong',
+    hint: /when the backup was made/,
+  })
   t.strictSame(readdirSync(home), [])
 })
 
