@@ -43,7 +43,6 @@ function environment(place: Place, home: string): NodeJS.ProcessEnv {
     SOAKP_TLS_CERT_FILE: place.certFile,
     SOAKP_TLS_KEY_FILE: place.keyFile,
     SOAKP_LOG_LEVEL: 'error',
-    SOAKP_MAX_CALLS: '4000',
     SOAKP_ADDRESS_RATE: '100000000/m',
   }
 }
