@@ -1,5 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Contender } from './contenders/contender.js'
 import type { Options } from './options.js'
 import type { Place } from './place.js'
@@ -25,25 +26,33 @@ interface CpuProfile {
 export async function profile(contender: Contender, place: Place, options: Options): Promise<string> {
   const folder = mkdtempSync(join(place.folder, 'profile-'))
   const running = await contender.start(place, { nodeFlags: ['--cpu-prof', '--cpu-prof-interval', '200', '--cpu-prof-dir', folder] })
+  const seconds = Math.max(options.seconds, 5)
   await wrk(running, place.folder, connections, 3)
-  const fromUs = Number(process.hrtime.bigint() / 1000n)
-  const before = cpuUs(running.pid)
-  const { calls } = await wrk(running, place.folder, connections, Math.max(options.seconds, 5))
-  const cpuUsPerCall = (cpuUs(running.pid) - before) / calls
-  const untilUs = Number(process.hrtime.bigint() / 1000n)
+  const load = wrk(running, place.folder, connections, seconds)
+  // not the handshakes at the beginning, nor the closing at the end
+  await delay(700)
+  const from = look(running.pid)
+  await delay(seconds * 1000 - 1000)
+  const until = look(running.pid)
+  const calls = ((await load).callsPerSecond * (until.us - from.us)) / 1_000_000
   await stop(running.child, 30_000)
   // worker threads write profiles of their own; the main thread's is the one with most samples
   const read = (name: string): CpuProfile => JSON.parse(readFileSync(join(folder, name), 'utf8')) as CpuProfile
   const profiles = readdirSync(folder).map(read)
   const main = profiles.toSorted((a, b) => b.samples.length - a.samples.length)[0]
   if (main === undefined) throw new Error(`${contender.name} left no profile`)
-  const functions = selfTimes(main, fromUs, untilUs)
+  const functions = selfTimes(main, from.us, until.us)
   return [
-    `# ${contender.name}: ${cpuUsPerCall.toFixed(1)} µs of CPU per call, all threads, with the profiler on (${calls} calls)`,
+    `# ${contender.name}: ${((until.cpu - from.cpu) / calls).toFixed(1)} µs of CPU per call, all threads, with the profiler on (${Math.round(calls)} calls)`,
     '',
     table('by file or package', grouped(functions), calls, shownGroups),
     table('by function', functions, calls, shownFunctions),
   ].join('\n')
+}
+
+/** CPU time used and the time of day, both in microseconds; the second on the monotonic clock, which is also V8's. */
+function look(pid: number): { readonly cpu: number; readonly us: number } {
+  return { cpu: cpuUs(pid), us: Number(process.hrtime.bigint() / 1000n) }
 }
 
 interface SelfTime {
@@ -52,7 +61,7 @@ interface SelfTime {
   readonly us: number
 }
 
-/** Samples between the two instants only. V8's clock is the monotonic one that `process.hrtime` reads. */
+/** Samples between the two instants only. */
 function selfTimes(profile: CpuProfile, fromUs: number, untilUs: number): SelfTime[] {
   const usOf = new Map<number, number>()
   let at = profile.startTime
