@@ -5,7 +5,7 @@ import type { Request, Response } from '../relay/call.js'
 /** How many streams of one session a client may reset in `resetWindowMs`. A client that leaves with all its hundred streams open does no wrong. */
 const maxResets = 300
 const resetWindowMs = 10_000
-const sweepMs = 20_000
+const defaultSweepMs = 20_000
 /** A session without streams is closed after this many sweeps. */
 const idleSweeps = 4
 
@@ -30,7 +30,11 @@ interface SessionState {
 }
 
 /** HTTP/2 with limits on what one connection can cost: streams, header bytes, unread bytes, resets, silence. */
-export function createHttp2(onRequest: (request: Request, response: Response) => void, now: () => number): Http2Sessions {
+export function createHttp2(
+  onRequest: (request: Request, response: Response) => void,
+  now: () => number,
+  sweepMs: number = defaultSweepMs,
+): Http2Sessions {
   const sessions = new Map<ServerHttp2Session, SessionState>()
   const server: Http2Server = createServer({
     maxSendHeaderBlockLength: 65_536,

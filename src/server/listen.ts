@@ -122,7 +122,16 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
     listener.setPair(pair)
     hosts.forget()
   })
-  const { port } = await listener.listen(settings.host, settings.port)
+  async function close(): Promise<void> {
+    await listener.close(flushMs)
+    stopFollowing?.()
+    shed.close()
+    await app.fastify.close()
+  }
+  const { port } = await listener.listen(settings.host, settings.port).catch(async error => {
+    await close()
+    throw error
+  })
   const url = urlOf(soakp, port)
   log.info({ url, host: settings.host, port }, 'listening')
 
@@ -130,10 +139,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
     shed.drain()
     listener.drain()
     await relay.drain(settings.shutdownGraceMs)
-    await listener.close(flushMs)
-    stopFollowing?.()
-    shed.close()
-    await app.fastify.close()
+    await close()
   }
   let ending: Promise<void> | undefined
   return {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync, mkdtempSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
@@ -18,6 +19,7 @@ type Test = Tap.Test
 declare namespace Tap {
   interface Test {
     testdir(): string
+    readonly testdirName: string
     teardown(handler: () => unknown): void
   }
 }
@@ -65,7 +67,9 @@ const settingsForTests: Partial<Settings> = {
 
 /** A real door, with real sockets and certificates, before a relay that only writes down what it was handed. It is closed with the test. */
 export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: readonly string[] = []): Promise<Door> {
-  const door = await makeDoor(`${t.testdir()}/certs`, changed, names)
+  // `testdir()` empties the folder of the test: once is enough, a test may have several doors
+  const dir = existsSync(t.testdirName) ? t.testdirName : t.testdir()
+  const door = await makeDoor(mkdtempSync(`${dir}/door-`), changed, names)
   t.teardown(async () => {
     door.relay.drain = async () => {}
     await door.served.close()
@@ -83,7 +87,14 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
     },
   })
   const log = pino({ level: 'debug' }, sink)
-  const certificates = await openCertificates({ log, now: Date.now, certsDir, names })
+  const certificates = await openCertificates({
+    log,
+    now: Date.now,
+    certsDir,
+    names,
+    certFile: changed.tlsCertFile,
+    keyFile: changed.tlsKeyFile,
+  })
   const settings = { ...settingsForTests, ...changed } as Settings
   const relay: FakeRelay = { calls: [], openCalls: 0, answer: describe, origins: [], drain: async () => {} }
   const store: { fault: Error | undefined } = { fault: undefined }
@@ -108,7 +119,7 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
     access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },
   } as unknown as Soakp
   const served = await serve(soakp, { log, certificates: settings.http ? undefined : certificates })
-  const ca = await readFile(caFiles(certsDir).cert, 'utf8')
+  const ca = await readFile(changed.tlsCertFile ?? caFiles(certsDir).cert, 'utf8')
   return { served, port: served.port, ca, certsDir, certificates, relay, store, lines, log }
 }
 

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { connect as connectTcp } from 'node:net'
+import { connect as connectHttp2 } from 'node:http2'
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net'
 import t from 'tap'
+import { createHttp2 } from '../../src/server/http2.js'
 import { createListener } from '../../src/server/listener.js'
 import { until, within } from '../support/until.js'
 import { untilClosed } from './door.js'
@@ -68,4 +70,51 @@ t.test('a client that never reads does not hold up the end for longer than it ma
   await until(() => responses.length === 1, 'the request')
   responses[0]?.end(Buffer.alloc(32 * 1024 * 1024, 97))
   await within(listener.close(50), 'the end')
+})
+
+/** HTTP/2 without TLS, and a wire between client and server that can be cut in one direction. */
+async function listenHttp2(t: { teardown(handler: () => unknown): void }) {
+  const sessions = createHttp2((_request, response) => void (response as ServerResponse).write('begun'), Date.now, 50)
+  const server = createServer(socket => sessions.accept(socket))
+  let muted = false
+  const wire = createServer(client => {
+    const onwards = connectTcp((server.address() as AddressInfo).port, '127.0.0.1')
+    for (const socket of [client, onwards]) socket.on('error', () => {})
+    client.on('data', chunk => muted || onwards.write(chunk))
+    onwards.pipe(client)
+  })
+  for (const each of [server, wire]) {
+    each.listen(0, '127.0.0.1')
+    await once(each, 'listening')
+    t.teardown(() => each.close())
+  }
+  const client = connectHttp2(`http://127.0.0.1:${(wire.address() as AddressInfo).port}`)
+  client.on('error', () => {})
+  t.teardown(() => {
+    client.destroy()
+    sessions.destroyAll()
+    sessions.close()
+  })
+  await once(client, 'remoteSettings')
+  return { sessions, client, mute: () => (muted = true) }
+}
+
+t.test('an HTTP/2 connection with nothing open on it is closed after a while', async t => {
+  const { sessions, client } = await listenHttp2(t)
+  t.equal(sessions.size, 1)
+  await within(once(client, 'close'), 'the connection')
+  await until(() => sessions.size === 0, 'the session')
+})
+
+t.test('an HTTP/2 connection with a quiet stream is kept while its client answers, and ended when it vanishes', async t => {
+  const { sessions, client, mute } = await listenHttp2(t)
+  const stream = client.request({ ':path': '/openai/x' })
+  stream.on('error', () => {})
+  await once(stream, 'response')
+  let pings = 0
+  client.on('ping', () => pings++)
+  await until(() => pings >= 8, 'eight rounds')
+  t.equal(sessions.size, 1, 'longer than an idle one would have been')
+  mute()
+  await until(() => sessions.size === 0, 'the session')
 })

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { SoakpError } from '../../src/errors.js'
 import { get, get2, openDoor, session } from './door.js'
@@ -88,8 +90,24 @@ t.test('an address that asks too often is told when to come back, and others are
   t.equal((await ask('2001:db8:0:1::1')).status, 404)
 })
 
-t.test('browsers are told to stay with HTTPS only for a host with a certificate of the public kind', async t => {
-  const door = await openDoor(t, { publicUrl: 'https://ai.example.test' })
-  for (const host of ['localhost', 'ai.example.test'])
-    t.equal((await get(door, '/healthz', { headers: { host } })).headers['strict-transport-security'], undefined)
+t.test('browsers are told to stay with HTTPS only for a name of a certificate that is not of the local CA', async t => {
+  const dir = t.testdir()
+  const files = { tlsCertFile: `${dir}/cert.pem`, tlsKeyFile: `${dir}/key.pem` }
+  const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x']
+  await promisify(execFile)('openssl', [
+    ...make,
+    '-addext',
+    'subjectAltName=DNS:ai.example.test,DNS:localhost',
+    '-keyout',
+    files.tlsKeyFile,
+    '-out',
+    files.tlsCertFile,
+  ])
+  const door = await openDoor(t, files)
+  const hsts = async (from: typeof door, host: string) =>
+    (await get(from, '/healthz', { headers: { host }, rejectUnauthorized: false })).headers['strict-transport-security']
+  t.equal(await hsts(door, 'ai.example.test'), 'max-age=31536000')
+  t.equal(await hsts(door, 'localhost'), undefined)
+  const local = await openDoor(t, { publicUrl: 'https://ai.example.test' }, ['ai.example.test'])
+  t.equal(await hsts(local, 'ai.example.test'), undefined)
 })
