@@ -63,3 +63,21 @@ export function compilePointers(list: readonly string[]): Pointers {
   }
   return { list, root }
 }
+
+/** A value at one of the pointers. Offsets are bytes; `end` is behind its last. `value` is undefined for an object or array. */
+export interface Found {
+  readonly pointer: string
+  readonly start: number
+  readonly end: number
+  readonly value: string | number | boolean | null | undefined
+}
+
+/**
+ * `invalid`: not JSON by RFC 8259, or not UTF-8; `too_deep`: nested more than 512 levels; `too_many`: more than 100 000 values at the pointers; `ambiguous`: a name
+ * on the way to a pointer stands twice in its object, or in another spelling that a careless parser takes for it.
+ */
+export type ScanFault = 'invalid' | 'too_deep' | 'too_many' | 'ambiguous'
+
+export type Scan =
+  | { readonly ok: true; readonly found: readonly Found[]; readonly root: 'object' | 'other'; readonly rootStart: number }
+  | { readonly ok: false; readonly fault: ScanFault; readonly at: number; readonly name?: string }

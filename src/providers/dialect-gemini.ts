@@ -88,4 +88,5 @@ export const geminiDialect: Dialect = {
   streamPointer: '/stream',
   textMembers: ['text'],
   modelMember: 'modelVersion',
+  modelPrefix: 'models/',
 }

@@ -9,7 +9,7 @@ export const commonInference: readonly Endpoint[] = [
   endpoint('inference', 'POST /chat/completions', { models: chatModels, includeUsage: true, estimate: true }),
   endpoint('inference', 'POST /completions', { models: chatModels, includeUsage: true, estimate: true }),
   endpoint('inference', 'POST /responses', { models: responseModels, estimate: true }),
-  endpoint('inference', 'POST /embeddings', { models: json('/model', '/models/*'), estimate: true }),
+  endpoint('inference', 'POST /embeddings', { models: json('/model', '/models/*'), estimate: 'input' }),
   endpoint('inference', 'POST /images/generations', { models: json('/model') }),
   endpoint('inference', 'POST /images/edits', { models: inBodyOrForm }),
   endpoint('inference', 'POST /images/variations', { models: inBodyOrForm }),

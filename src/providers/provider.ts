@@ -39,8 +39,8 @@ export interface Endpoint {
   readonly models: readonly ModelPlace[]
   /** The endpoint gives `stream_options` its OpenAI meaning, so that usage can be asked for in a stream. */
   readonly includeUsage?: boolean
-  /** A call consumes model tokens, so that where the reply tells none they are estimated. */
-  readonly estimate?: boolean
+  /** A call consumes model tokens, so that where the reply tells none they are estimated. `input`: of these only, as embeddings do. */
+  readonly estimate?: true | 'input'
   /** Where the endpoint speaks another dialect than its provider. */
   readonly dialect?: Dialect
 }
@@ -87,6 +87,8 @@ export interface Dialect {
   readonly textMembers: readonly string[]
   /** Name of the member of a reply that says which model answered. */
   readonly modelMember: string
+  /** What may stand before a model's name in a body without being a part of it. */
+  readonly modelPrefix?: string
 }
 
 /** What a provider says about a key when asked. */

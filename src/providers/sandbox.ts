@@ -18,7 +18,7 @@ export const sandbox: Provider = {
   endpoints: [
     endpoint('inference', 'POST /v1/chat/completions', { models: json('/model'), includeUsage: true, estimate: true }),
     endpoint('inference', 'POST /v1/responses', { models: json('/model'), estimate: true }),
-    endpoint('inference', 'POST /v1/embeddings', { models: json('/model'), estimate: true }),
+    endpoint('inference', 'POST /v1/embeddings', { models: json('/model'), estimate: 'input' }),
     endpoint('inference', 'GET /v1/models'),
     endpoint('inference', 'GET /v1/models/{model}', { models: inPath }),
     endpoint('account', '* /v1/files/**'),

@@ -228,7 +228,7 @@ export class Delivery implements UpstreamSink {
       contentType: reply?.contentType,
       contentEncoding: reply?.contentEncoding,
       injectedUsage,
-      estimate: exchange.endpoint?.estimate === true,
+      estimate: exchange.endpoint?.estimate !== undefined,
       requestBytes: exchange.promptBytes,
     })
   }

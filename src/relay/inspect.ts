@@ -97,7 +97,7 @@ export function inspectBody(
   let mostOutput: number | undefined
   for (const { pointer, value } of scan.found) {
     if (plan.models.has(pointer)) {
-      if (typeof value === 'string') models.push(value)
+      if (typeof value === 'string') models.push(bareModel(value, dialect))
       else if (value !== null && rules.limitsModels) throw new SoakpError('model_unknown', `${pointer} is not a text.`)
     } else if (plan.maxOutput.has(pointer)) {
       if (typeof value === 'number') mostOutput = Math.max(mostOutput ?? 0, value)
@@ -109,6 +109,10 @@ export function inspectBody(
   if (!mayAsk || !endpoint.includeUsage || !streams) return { body, original: body, injectedUsage: false }
   const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
   return { body: splice.body, original: body, injectedUsage: splice.injected }
+}
+
+function bareModel(name: string, { modelPrefix }: Dialect): string {
+  return modelPrefix !== undefined && name.startsWith(modelPrefix) ? name.slice(modelPrefix.length) : name
 }
 
 /** Judges a call without a body: its model can only stand in the path or the query. */

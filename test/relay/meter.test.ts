@@ -14,7 +14,7 @@ function optionsOf(fixture: UsageFixture, more: Partial<MeterOptions> = {}): Met
     contentType: fixture.contentType,
     contentEncoding: undefined,
     injectedUsage: false,
-    estimate: match.endpoint.estimate === true,
+    estimate: match.endpoint.estimate !== undefined,
     requestBytes: 100,
     ...more,
   }
@@ -203,4 +203,15 @@ t.test('an attachment counts as a picture does, not by its length', async t => {
   t.ok(promptBytes(Buffer.from(`{"source":{"type":"base64","data":"${image}"},"text":"hello"}`)) < 5000)
   t.equal(promptBytes(Buffer.from('{"data":"x"}')), 12)
   t.equal(promptBytes(Buffer.from(`{"text":"${image}"}`)), 1_000_011)
+})
+
+t.test('embeddings of a provider that counts nothing are estimated by their input alone', async t => {
+  const fixture = {
+    ...chat,
+    provider: 'gemini',
+    endpoint: 'POST /v1beta/models/gemini-embedding-001:embedContent',
+    contentType: 'application/json',
+  }
+  const { metered } = run(createMeter(optionsOf(fixture)), [Buffer.from('{"embedding":{"values":[0.1,0.2]}}')])
+  t.match(metered, { source: 'estimated', usage: { inputTokens: 25, outputTokens: 0 } })
 })
