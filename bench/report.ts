@@ -9,6 +9,8 @@ import { median } from './statistics.js'
 export interface Section {
   readonly measure: Measure
   readonly samples: readonly Sample[]
+  /** Why there are no samples. */
+  readonly failure?: string
 }
 
 export interface Setting {
@@ -49,7 +51,8 @@ Medians of ${setting.rounds} rounds of ${setting.seconds} s. "× floor" is the m
   return [head, ...sections.map(section)].join('\n')
 }
 
-function section({ measure, samples }: Section): string {
+function section({ measure, samples, failure }: Section): string {
+  if (failure !== undefined) return `## ${measure.title}\n\nNot measured: ${failure}.\n`
   const metrics = unique(samples.map(sample => sample.metric))
   const main = metrics[0] ?? ''
   const lines = [
@@ -90,6 +93,6 @@ const unique = <T>(values: readonly T[]): T[] => [...new Set(values)]
 export function write(folder: string, setting: Setting, sections: readonly Section[]): void {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'latest.md'), markdown(setting, sections))
-  const data = { ...setting, sections: sections.map(({ measure, samples }) => ({ title: measure.title, samples })) }
+  const data = { ...setting, sections: sections.map(({ measure, ...rest }) => ({ title: measure.title, ...rest })) }
   writeFileSync(join(folder, 'latest.json'), `${JSON.stringify(data, undefined, 1)}\n`)
 }

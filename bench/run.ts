@@ -9,7 +9,7 @@ import { calls, http2 } from './measures/calls.js'
 import { chunks } from './measures/chunks.js'
 import { firstByte } from './measures/first-byte.js'
 import { idle } from './measures/idle.js'
-import type { Measure } from './measures/measure.js'
+import type { Bench, Measure } from './measures/measure.js'
 import { help, type MeasureName, type Options, readOptions } from './options.js'
 import { makePlace, type Place } from './place.js'
 import { adopt, endWithThisProcess } from './processes.js'
@@ -47,13 +47,23 @@ async function main(): Promise<number> {
   const direct: Target = { origin: place.upstream, http2Origin: place.upstream, authorization: dummyAuthorization, cert: undefined }
   const sections: Section[] = []
   for (const name of options.measures) {
-    const samples = await measures[name].run({ options, place, contenders: chosen, running, direct, say })
-    sections.push({ measure: measures[name], samples })
+    sections.push(await taken(measures[name], { options, place, contenders: chosen, running, direct, say }))
   }
   const setting = settingOf(options, new Date())
   process.stdout.write(`${markdown(setting, sections)}\n`)
   if (options.out !== undefined) write(options.out, setting, sections)
-  return 0
+  return sections.some(each => each.failure !== undefined) ? 1 : 0
+}
+
+/** A measure that fails says so in the report and leaves the others their turn: on a busy machine soakp may shed load in the middle of one. */
+async function taken(measure: Measure, bench: Bench): Promise<Section> {
+  try {
+    return { measure, samples: await measure.run(bench) }
+  } catch (error) {
+    const failure = error instanceof Error ? error.message : String(error)
+    say(`${measure.title}: ${failure}`)
+    return { measure, samples: [], failure }
+  }
 }
 
 function understood(): Options | number {
