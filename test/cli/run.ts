@@ -1,12 +1,11 @@
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
+import { pino } from 'pino'
 import { main } from '../../src/cli/main.js'
 import type { Parts } from '../../src/cli/session.js'
-
-export interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
+import { loadSettings } from '../../src/config/load.js'
+import { createSoakp } from '../../src/soakp.js'
+import type { Ran } from '../support/daemon.js'
 
 /** Runs a command line in this process, with the given parts behind it and `stdin` piped in. */
 export async function run(argv: readonly string[], parts: Partial<Parts> = {}, stdin = ''): Promise<Ran> {
@@ -28,4 +27,36 @@ const unreachable: Parts = {
   settings: () => Promise.reject(new Error('no settings in this test')),
   open: () => Promise.reject(new Error('no home in this test')),
   now: Date.now,
+}
+
+/** A home in a directory of the test whose commands run in this process: the real parts, without the price of a process each. */
+export interface NearHome {
+  readonly dir: string
+  run(args: readonly string[], stdin?: string): Promise<Ran>
+  /** Fails with what the command said when it failed. */
+  json<T>(args: readonly string[], stdin?: string): Promise<T>
+}
+
+export function nearHome(dir: string, environment: Readonly<Record<string, string>> = {}): NearHome {
+  const parts: Partial<Parts> = {
+    settings: async flags => loadSettings({ env: { ...environment }, home: dir, flags }),
+    open: async settings => createSoakp(settings, { log: pino({ level: 'silent' }) }),
+  }
+  const home: NearHome = {
+    dir,
+    run: (args, stdin) => run(args, parts, stdin),
+    async json(args, stdin) {
+      const ran = await home.run(['--json', ...args], stdin)
+      if (ran.code !== 0) throw new Error(`soakp ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}`)
+      return JSON.parse(ran.stdout)
+    },
+  }
+  return home
+}
+
+/** One that `soakp init` made. */
+export async function madeHome(t: { testdir(): string }, environment: Readonly<Record<string, string>> = {}): Promise<NearHome> {
+  const home = nearHome(join(t.testdir(), 'home'), environment)
+  await home.json(['init'])
+  return home
 }
