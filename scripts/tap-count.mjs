@@ -1,4 +1,5 @@
-// Counts test cases in what tap prints: the results one level inside each file, which are the `t.test` blocks a reader would count.
+// Counts test cases in what tap prints: the `t.test` blocks one level inside each file. An assertion outside of them counts when it fails; those that pass
+// make one test case of a file that has no others.
 
 const result = /^(not )?ok \d+(?: - (.*))?$/
 
@@ -10,10 +11,13 @@ export function countTap(onFile) {
   let file
   let block = []
   let complaining = false
+  let inSubtest = false
+  let bare = 0
 
   const finish = () => {
     if (file === undefined) return
     const { done, ...counted } = file
+    if (bare > 0 && counted.passed + counted.failed === 0) counted.passed = 1
     // begun and never ended: the run itself was cut short
     if (!done) counted.failed++
     file = undefined
@@ -25,13 +29,18 @@ export function countTap(onFile) {
     file = { name, passed: 0, failed: 0, skipped: [], lines: [], done: false }
     block = []
     complaining = false
+    inSubtest = false
+    bare = 0
   }
 
   const count = (bad, title) => {
     const { name, directive, why } = split(title)
     if (directive === 'SKIP' || directive === 'TODO')
       file.skipped.push({ name: `${file.name}: ${name}`, why: why || directive.toLowerCase() })
-    else file[bad ? 'failed' : 'passed']++
+    else if (bad) file.failed++
+    else if (inSubtest || title.endsWith('{')) file.passed++
+    else bare++
+    inSubtest = false
     complaining = bad && directive === undefined
     if (complaining) file.lines.push(...block.filter(line => !/^ {8,}ok \d/.test(line)))
     block = []
@@ -70,7 +79,10 @@ export function countTap(onFile) {
         block.push(line)
         return count(match[1] !== undefined, match[2] ?? '')
       }
-      if (line.startsWith('    # Subtest: ')) complaining = false
+      if (line.startsWith('    # Subtest: ')) {
+        complaining = false
+        inSubtest = true
+      }
       if (complaining) file.lines.push(line)
       else block.push(line)
     },

@@ -52,6 +52,9 @@ t.test('a skipped test is listed with its reason and counts as neither', async t
   const [file] = count(`# Subtest: a
     ok 1 - needs \\#1 # SKIP no server here
     ok 2 - later # TODO
+    # Subtest: done
+        ok 1 - x
+        1..1
     ok 3 - done
     1..3
 ok 1 - a # time=5ms`)
@@ -67,6 +70,9 @@ ok 1 - a # time=5ms`)
 
 t.test('a file that dies without a failing test counts as one failure', async t => {
   const [file, next] = count(`# Subtest: a
+    # Subtest: fine
+        ok 1 - x
+        1..1
     ok 1 - fine
     1..1
 not ok 1 - a # time=5ms
@@ -84,4 +90,14 @@ ok 2 - b`)
 
 t.test('a file that never ended counts as one failure', async t => {
   t.match(count('# Subtest: a\n    ok 1 - fine'), [{ passed: 1, failed: 1 }])
+})
+
+t.test('assertions outside of a test case count when they fail, and else make one case of a file without others', async t => {
+  t.match(count('# Subtest: a\n    ok 1 - x\n    ok 2 - y\n    1..2\nok 1 - a'), [{ passed: 1, failed: 0 }])
+  t.match(
+    count(
+      '# Subtest: a\n    ok 1 - x\n    # Subtest: b\n        ok 1 - z\n        1..1\n    ok 2 - b\n    not ok 3 - w\n    1..3\nnot ok 1 - a',
+    ),
+    [{ passed: 1, failed: 1 }],
+  )
 })
