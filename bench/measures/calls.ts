@@ -2,7 +2,7 @@ import type { Running } from '../contenders/contender.js'
 import { http2Load } from '../http2-load.js'
 import { cpuUs } from '../processes.js'
 import { type Load, wrk } from '../wrk.js'
-import type { Bench, Measure, Sample } from './measure.js'
+import { type Bench, type Measure, patiently, type Sample } from './measure.js'
 
 const http2Streams = 50
 
@@ -28,12 +28,14 @@ export const http2: Measure = {
 /** Rounds of A B C A B C, so that what else the machine does meets all of them alike. */
 async function inTurn(bench: Bench, row: string, load: (target: Running, seconds: number) => Promise<Load>): Promise<Sample[]> {
   const samples: Sample[] = []
-  for (const target of bench.running) await load(target, 1)
+  for (const target of bench.running) await patiently(bench, () => load(target, 1))
   for (let round = 0; round < bench.options.rounds; round++) {
     for (const target of bench.running) {
-      const before = cpuUs(target.pid)
-      const done = await load(target, bench.options.seconds)
-      const cpuUsPerCall = (cpuUs(target.pid) - before) / done.calls
+      const { done, cpuUsPerCall } = await patiently(bench, async () => {
+        const before = cpuUs(target.pid)
+        const done = await load(target, bench.options.seconds)
+        return { done, cpuUsPerCall: (cpuUs(target.pid) - before) / done.calls }
+      })
       const put = (metric: string, value: number): number => samples.push({ row, metric, contender: target.name, round, value })
       put('CPU µs/call', cpuUsPerCall)
       put('calls/s', done.callsPerSecond)

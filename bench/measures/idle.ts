@@ -4,7 +4,7 @@ import type { Contender, Running } from '../contenders/contender.js'
 import { residentBytes, stop } from '../processes.js'
 import { streamRequest } from '../traffic.js'
 import { wrk } from '../wrk.js'
-import type { Bench, Measure, Sample } from './measure.js'
+import { type Bench, type Measure, patiently, type Sample } from './measure.js'
 
 export const idle: Measure = {
   title: 'Memory of an idle stream',
@@ -13,7 +13,7 @@ export const idle: Measure = {
   async run(bench) {
     const samples: Sample[] = []
     for (const contender of bench.contenders) {
-      const { restMiB, streamKiB } = await weigh(bench, contender)
+      const { restMiB, streamKiB } = await patiently(bench, () => weigh(bench, contender))
       const row = `${bench.options.idleStreams} streams`
       samples.push({ row, metric: 'KiB/stream', contender: contender.name, round: 0, value: streamKiB })
       samples.push({ row, metric: 'MiB at rest', contender: contender.name, round: 0, value: restMiB })

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Contender, Running, Target } from '../contenders/contender.js'
 import type { ContenderName, Options } from '../options.js'
 import type { Place } from '../place.js'
@@ -30,4 +31,19 @@ export interface Measure {
   /** What the numbers are, in a sentence. */
   readonly about: string
   run(bench: Bench): Promise<Sample[]>
+}
+
+const tries = 4
+
+/** Repeats what failed a few times: soakp sheds load when its event loop is late, and on a busy machine it may be late without fault. What is repeated is said. */
+export async function patiently<T>(bench: Bench, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === tries) throw error
+      bench.say(`once more: ${error instanceof Error ? error.message : error}`)
+      await delay(1500)
+    }
+  }
 }
