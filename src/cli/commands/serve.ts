@@ -22,7 +22,25 @@ export function serve(cli: Cli): Command {
     .action((options: Options) => run(cli, options))
 }
 
-async function run(cli: Cli, { host, port, http, firstRun = false }: Options): Promise<void> {
+/** A signal that comes while the daemon starts is kept until there is something to end. */
+async function run(cli: Cli, options: Options): Promise<void> {
+  let told: NodeJS.Signals | undefined
+  const keep = (signal: NodeJS.Signals) => {
+    told = signal
+  }
+  const forget = () => process.off('SIGTERM', keep).off('SIGINT', keep)
+  process.on('SIGTERM', keep).on('SIGINT', keep)
+  try {
+    await daemon(cli, options, () => {
+      forget()
+      if (told !== undefined) process.emit(told, told)
+    })
+  } finally {
+    forget()
+  }
+}
+
+async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options, _ready: () => void): Promise<void> {
   const settings = await cli.settings({ host, port, http: http ? 'true' : undefined })
   const { homeIsThere, initHome, namesFor } = await import('../../home.js')
   if (firstRun && !homeIsThere(settings)) cli.note(initText(await initHome(settings, { now: cli.now })))
