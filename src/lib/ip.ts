@@ -18,7 +18,10 @@ export function addressGroup(address: string): string {
 
 /** Whether the address is one of the open internet: not private, loopback, link-local, shared, multicast, documentation, nor one of these inside IPv6. */
 export function isPublicAddress(address: string): boolean {
-  return ipaddr.process(address.replace(/%.*$/, '')).range() === 'unicast'
+  const parsed = ipaddr.process(address.replace(/%.*$/, ''))
+  if (parsed.range() !== 'unicast') return false
+  // of IPv6 only 2000::/3 is given out; what lies outside, such as `::127.0.0.1`, some systems take for IPv4
+  return parsed.kind() === 'ipv4' || ((parsed as ipaddr.IPv6).parts[0] as number) >> 13 === 1
 }
 
 export function isLoopbackAddress(address: string): boolean {
