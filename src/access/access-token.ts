@@ -22,6 +22,9 @@ export interface TokenClaims {
 /** Longest access token looked at. */
 export const maxTokenLength = 4096
 
+/** 64 bytes of base64url, without padding and with nothing in the bits that mean nothing: a token has one spelling. */
+const oneSpelling = /^[\w-]{85}[AQgw]$/
+
 const type = 'at+jwt'
 const algorithm = 'EdDSA'
 
@@ -45,7 +48,8 @@ export function signToken(claims: TokenClaims, instanceId: string, key: SigningK
 export function peekToken(token: string): { readonly kid: string; readonly jti: string; readonly grantId: string } {
   if (token.length > maxTokenLength) throw new SoakpError('token_invalid', 'It is too long.')
   const [header, payload, signature, rest] = token.split('.')
-  if (!header || !payload || !signature || rest !== undefined) throw new SoakpError('token_invalid', 'It is not a signed JWT.')
+  if (!header || !payload || !signature || rest !== undefined || !oneSpelling.test(signature))
+    throw new SoakpError('token_invalid', 'It is not a signed JWT.')
   const { alg, typ, kid } = parsePart(header)
   const { jti, grant } = parsePart(payload)
   if (alg !== algorithm || typ !== type) throw new SoakpError('token_invalid', 'It was not made here.')
