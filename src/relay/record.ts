@@ -192,7 +192,12 @@ function answer(exchange: Exchange, error: SoakpError): void {
   if (response.destroyed) return
   const { status, headers, body } = refusalOf(exchange, error)
   const unread = exchange.head?.hasBody !== false && !request.readableEnded
-  const small = exchange.head?.contentLength !== undefined && exchange.head.contentLength <= drainedBytes && !exchange.head.expectsContinue
+  const small =
+    exchange.head?.contentLength !== undefined &&
+    exchange.head.contentLength <= drainedBytes &&
+    !exchange.head.expectsContinue &&
+    // it was waited for already
+    error.code !== 'client_timeout'
   if ('stream' in response) {
     response.writeHead(status, headers as unknown as Record<string, string>)
     response.end(body, () => {
