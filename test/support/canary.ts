@@ -49,12 +49,28 @@ function encodings(secret: Buffer): Buffer[] {
   return [...forms].filter(form => form.length >= part).map(form => Buffer.from(form))
 }
 
-/** Names of the canaries found in the bytes, each with the first form found. */
+/** Names of the canaries found in the bytes, each with the first form found. One pass, whatever the number of forms. */
 export function find(canaries: readonly Canary[], haystack: Buffer): string[] {
-  return canaries.flatMap(({ name, needles }) => {
-    const needle = needles.find(given => haystack.includes(given))
-    return needle === undefined ? [] : [`${name}: ${needle.toString('latin1')}`]
-  })
+  const byStart = new Map<number, { readonly name: string; readonly needle: Buffer }[]>()
+  for (const { name, needles } of canaries) {
+    for (const needle of needles) {
+      const start = needle.readUInt16LE(0)
+      byStart.set(start, [...(byStart.get(start) ?? []), { name, needle }])
+    }
+  }
+  const starts = new Uint8Array(65_536)
+  for (const start of byStart.keys()) starts[start] = 1
+  const found = new Map<string, string>()
+  for (let at = 0; at + 1 < haystack.length; at++) {
+    const start = (haystack[at] as number) | ((haystack[at + 1] as number) << 8)
+    if (starts[start] === 0) continue
+    for (const { name, needle } of byStart.get(start) ?? []) {
+      if (!found.has(name) && haystack.compare(needle, 0, needle.length, at, Math.min(at + needle.length, haystack.length)) === 0) {
+        found.set(name, `${needle.toString('latin1')} at ${at}`)
+      }
+    }
+  }
+  return [...found].map(([name, form]) => `${name}: ${form}`)
 }
 
 /** Every file below a folder. */

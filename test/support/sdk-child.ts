@@ -3,17 +3,7 @@
  * the provider's origin. A process of its own, because `NODE_EXTRA_CA_CERTS` is read when Node starts.
  */
 
-import { createAnthropic } from '@ai-sdk/anthropic'
-import { createOpenAI } from '@ai-sdk/openai'
-import Anthropic from '@anthropic-ai/sdk'
-import Anthropic0 from '@anthropic-ai/sdk-0'
-import { GoogleGenAI } from '@google/genai'
-import { Mistral } from '@mistralai/mistralai'
-import { generateText, streamText } from 'ai'
-import Groq from 'groq-sdk'
-import OpenAI from 'openai'
-
-type Scenarios = Readonly<Record<string, () => Promise<unknown>>>
+export type Scenarios = Readonly<Record<string, () => Promise<unknown>>>
 
 const user = (content: string) => ({ role: 'user' as const, content })
 const model = 'gpt-4o-mini'
@@ -24,7 +14,8 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return found
 }
 
-function openai(base: string, apiKey: string): Scenarios {
+async function openai(base: string, apiKey: string): Promise<Scenarios> {
+  const { default: OpenAI } = await import('openai')
   const client = new OpenAI({ apiKey, baseURL: `${base}/v1`, maxRetries: 0 })
   const chat = (text: string) => client.chat.completions.create({ model, messages: [user(text)] })
   return {
@@ -45,7 +36,8 @@ function openai(base: string, apiKey: string): Scenarios {
   }
 }
 
-function anthropic(base: string, apiKey: string): Scenarios {
+async function anthropic(base: string, apiKey: string): Promise<Scenarios> {
+  const { default: Anthropic } = await import('@anthropic-ai/sdk')
   const client = new Anthropic({ apiKey, baseURL: base, maxRetries: 0 })
   const send = (text: string) => client.messages.create({ model: 'claude-sonnet-4-5', max_tokens: 64, messages: [user(text)] })
   return {
@@ -58,8 +50,9 @@ function anthropic(base: string, apiKey: string): Scenarios {
   }
 }
 
-function anthropic0(base: string, apiKey: string): Scenarios {
-  const client = new Anthropic0({ apiKey, baseURL: base, maxRetries: 0 })
+async function anthropic0(base: string, apiKey: string): Promise<Scenarios> {
+  const { default: Anthropic } = await import('@anthropic-ai/sdk-0')
+  const client = new Anthropic({ apiKey, baseURL: base, maxRetries: 0 })
   const send = (text: string) => client.messages.create({ model: 'claude-sonnet-4-5', max_tokens: 64, messages: [user(text)] })
   return {
     json: () => send('hello'),
@@ -70,7 +63,8 @@ function anthropic0(base: string, apiKey: string): Scenarios {
   }
 }
 
-function gemini(base: string, apiKey: string): Scenarios {
+async function gemini(base: string, apiKey: string): Promise<Scenarios> {
+  const { GoogleGenAI } = await import('@google/genai')
   const client = new GoogleGenAI({ apiKey, httpOptions: { baseUrl: base } })
   const ask = (contents: string) => client.models.generateContent({ model: 'gemini-2.5-flash', contents })
   return {
@@ -81,7 +75,8 @@ function gemini(base: string, apiKey: string): Scenarios {
   }
 }
 
-function groq(base: string, apiKey: string): Scenarios {
+async function groq(base: string, apiKey: string): Promise<Scenarios> {
+  const { default: Groq } = await import('groq-sdk')
   const client = new Groq({ apiKey, baseURL: base, maxRetries: 0 })
   const chat = (text: string) => client.chat.completions.create({ model: 'llama-3.3-70b-versatile', messages: [user(text)] })
   return {
@@ -94,7 +89,8 @@ function groq(base: string, apiKey: string): Scenarios {
   }
 }
 
-function mistral(base: string, apiKey: string): Scenarios {
+async function mistral(base: string, apiKey: string): Promise<Scenarios> {
+  const { Mistral } = await import('@mistralai/mistralai')
   const client = new Mistral({ apiKey, serverURL: base, retryConfig: { strategy: 'none' } })
   const chat = (text: string) => client.chat.complete({ model: 'mistral-small-latest', messages: [user(text)] })
   return {
@@ -106,7 +102,8 @@ function mistral(base: string, apiKey: string): Scenarios {
   }
 }
 
-function vercelOpenai(base: string, apiKey: string): Scenarios {
+async function vercelOpenai(base: string, apiKey: string): Promise<Scenarios> {
+  const [{ createOpenAI }, { generateText, streamText }] = await Promise.all([import('@ai-sdk/openai'), import('ai')])
   const provider = createOpenAI({ apiKey, baseURL: `${base}/v1` })
   const generate = async (prompt: string) => {
     const { text, finishReason, usage } = await generateText({ model: provider.chat(model), prompt, maxRetries: 0 })
@@ -127,7 +124,8 @@ function vercelOpenai(base: string, apiKey: string): Scenarios {
   }
 }
 
-function vercelAnthropic(base: string, apiKey: string): Scenarios {
+async function vercelAnthropic(base: string, apiKey: string): Promise<Scenarios> {
+  const [{ createAnthropic }, { generateText, streamText }] = await Promise.all([import('@ai-sdk/anthropic'), import('ai')])
   const provider = createAnthropic({ apiKey, baseURL: `${base}/v1` })
   const generate = async (prompt: string) => {
     const { text, finishReason, usage } = await generateText({ model: provider('claude-sonnet-4-5'), prompt, maxRetries: 0 })
@@ -144,7 +142,7 @@ function vercelAnthropic(base: string, apiKey: string): Scenarios {
   }
 }
 
-const sdks: Readonly<Record<string, (base: string, token: string) => Scenarios>> = {
+const sdks: Readonly<Record<string, (base: string, token: string) => Promise<Scenarios>>> = {
   openai,
   anthropic,
   anthropic0,
@@ -166,7 +164,7 @@ function describe(error: unknown): Record<string, unknown> {
 }
 
 const [name = '', base = '', token = '', ...only] = process.argv.slice(2)
-const scenarios = sdks[name]?.(base, token) ?? {}
+const scenarios = (await sdks[name]?.(base, token)) ?? {}
 const report: Record<string, unknown> = {}
 for (const [scenario, run] of Object.entries(scenarios)) {
   if (only.length > 0 && !only.includes(scenario)) continue
