@@ -1,5 +1,4 @@
 import { SoakpError } from '../errors.js'
-import type { Store } from '../stores/store.js'
 import type { NewKey } from '../vault/vault.js'
 import { shown } from './argv.js'
 
@@ -52,14 +51,4 @@ async function checkedUrl({ baseUrl, allowPrivate = false }: CustomOptions): Pro
   const { checkBaseUrl } = await import('../lib/outbound.js')
   checkBaseUrl(baseUrl, allowPrivate)
   return { baseUrl: baseUrl.replace(/\/+$/, ''), allowPrivate }
-}
-
-/** Throws `unknown_provider` for what is neither built in nor the provider of a key in the vault. */
-export async function knownProvider(store: Pick<Store, 'listKeys'>, name: string): Promise<void> {
-  const { findProvider, providers } = await import('../providers/index.js')
-  if (findProvider(name) !== undefined) return
-  if ((await store.listKeys({ provider: name })).length > 0) return
-  throw new SoakpError('unknown_provider', `${shown(name)} is neither built in nor the provider of a key in the vault.`, {
-    hint: `built in: ${providers.map(provider => provider.id).join(', ')}`,
-  })
 }

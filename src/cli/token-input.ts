@@ -1,8 +1,6 @@
 import { type Command, Option } from 'commander'
 import { SoakpError } from '../errors.js'
 import type { GrantScope } from '../stores/records.js'
-import type { Store } from '../stores/store.js'
-import { missingKey } from './find.js'
 import { countOption, durationOption, listOption } from './options.js'
 
 /** What `token create` and `token set` both take; `false` is the `--no-…` form. */
@@ -56,26 +54,12 @@ export function addClearingOptions(command: Command): Command {
   return command
 }
 
-/** Exactly one of the three says what a grant opens. `undefined`: none was given. Throws `usage`, `key_not_found`. */
-export async function readScope(
-  options: GrantOptions,
-  store: Pick<Store, 'getKey'>,
-  known: (provider: string) => Promise<void>,
-): Promise<GrantScope | undefined> {
-  const { provider, key, all } = options
+/** At most one of the three says what a grant opens; `undefined`: none was given. Throws `usage`. Whether it is there, `Access` looks. */
+export function readScope({ provider, key, all }: GrantOptions): GrantScope | undefined {
   if ([provider, key, all].filter(option => option !== undefined).length > 1) {
     throw new SoakpError('usage', '--provider, --key and --all exclude each other.')
   }
   if (all) return { kind: 'all' }
-  if (provider) {
-    for (const name of provider) await known(name)
-    return { kind: 'providers', providers: unique(provider) }
-  }
-  if (!key) return undefined
-  for (const id of key) if (!(await store.getKey(id))) missingKey(id)
-  return { kind: 'keys', keys: unique(key) }
-}
-
-function unique(list: readonly string[]): string[] {
-  return [...new Set(list)]
+  if (provider) return { kind: 'providers', providers: [...new Set(provider)] }
+  return key && { kind: 'keys', keys: [...new Set(key)] }
 }

@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { createTerminal } from '../../src/cli/terminal.js'
 import { SoakpError } from '../../src/errors.js'
+import { until } from '../support/until.js'
 
 function terminal(piped: string | Buffer = '', variables: Record<string, string> = {}) {
   const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
@@ -74,4 +75,28 @@ t.test('a line of the log that cannot be written is lost, and neither waited for
   streams.stdout.fd = openSync(file, 'w')
   log.write('written\n')
   t.equal(readFileSync(file, 'utf8'), 'written\n')
+})
+
+t.test('on a terminal the secret is asked for on stderr, and what is typed is not shown; Ctrl-C cancels', async t => {
+  const asked = () => {
+    const tty = (isTTY: boolean) => Object.assign(new PassThrough(), { isTTY, columns: 80, rows: 24, setRawMode: () => undefined })
+    const streams = { stdin: tty(true), stdout: new PassThrough(), stderr: tty(true) }
+    let shown = ''
+    streams.stderr.on('data', chunk => {
+      shown += chunk
+    })
+    const { readSecret } = createTerminal(streams, () => undefined)
+    return { streams, shown: () => shown, answer: readSecret('provider key', {}) }
+  }
+  const typed = asked()
+  await until(() => typed.shown().includes('provider key'), 'the prompt')
+  for (const character of 'sk-canary') typed.streams.stdin.write(character)
+  typed.streams.stdin.write('\r')
+  t.equal((await typed.answer).expose(), 'sk-canary')
+  t.notMatch(typed.shown(), /canary|sk-/)
+  t.equal(typed.streams.stdout.read(), null)
+  const left = asked()
+  await until(() => left.shown().includes('provider key'), 'the prompt')
+  left.streams.stdin.write('\u0003')
+  await t.rejects(left.answer, { code: 'cancelled' })
 })

@@ -2,7 +2,6 @@ import { Command } from 'commander'
 import type { NewGrant } from '../../access/access.js'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { knownProvider } from '../custom-provider.js'
 import { time } from '../format.js'
 import { addGrantOptions, type GrantOptions, readScope } from '../token-input.js'
 import { grantView, scopeText } from '../views.js'
@@ -18,12 +17,10 @@ export function tokenCreate(cli: Cli): Command {
 }
 
 async function create(cli: Cli, options: GrantOptions): Promise<void> {
-  if (!options.provider && !options.key && !options.all) {
+  const scope = readScope(options)
+  if (!scope)
     throw new SoakpError('usage', 'A token opens nothing by itself.', { hint: 'say what it opens: --provider NAME, --key ID or --all' })
-  }
-  const { access, store } = await cli.open()
-  const scope = await readScope(options, store, name => knownProvider(store, name))
-  if (!scope) return
+  const { access } = await cli.open()
   const issued = await access.create(wanted(scope, options))
   const { grant, token } = issued
   cli.note(`grant ${grant.id} opens ${scopeText(grant.scope)} until ${time(issued.expiresAtMs)}; the token is shown only now:`)

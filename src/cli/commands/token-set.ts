@@ -2,7 +2,6 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { GrantPatch } from '../../stores/store.js'
 import type { Cli } from '../cli.js'
-import { knownProvider } from '../custom-provider.js'
 import { time } from '../format.js'
 import { addClearingOptions, addGrantOptions, type GrantOptions, readScope } from '../token-input.js'
 import { grantText, grantView } from '../views.js'
@@ -19,11 +18,11 @@ export function tokenSet(cli: Cli): Command {
 }
 
 async function set(cli: Cli, id: string, options: GrantOptions): Promise<void> {
-  const { access, store } = await cli.open()
-  const scope = await readScope(options, store, name => knownProvider(store, name))
+  const scope = readScope(options)
   const patch: GrantPatch = { ...(scope && { scope }), ...changes(options, cli.now()) }
   if (Object.keys(patch).length === 0)
     throw new SoakpError('usage', 'There is nothing to change.', { hint: '`soakp token set --help` shows what can be' })
+  const { access } = await cli.open()
   await access.set(id, patch)
   const found = await access.show(id)
   const last = Math.max(...found.tokens.map(token => token.expiresAtMs))
