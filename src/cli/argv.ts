@@ -1,12 +1,18 @@
 import { SoakpError } from '../errors.js'
-import { isId } from '../lib/id.js'
 
 /** Beginnings that providers, and we, give to credentials, followed by enough to be one. */
-const credential = /(?:^|=)(?:sk|pk|rk|gsk|xai|hf|r8|nvapi|pplx|csk|fw|tgp|jina|esecret|AIza|AQ\.|eyJ|adm|app)[-_A-Za-z0-9.]{16,}/
+const form = String.raw`(?:(?:sk|pk|rk|xai|pplx|csk|nvapi|tgp|jina)[-_]|(?:gsk|hf|r8)_|AIza|AQ\.|eyJ)[-_A-Za-z0-9.]{16,}`
+const alone = new RegExp(`(?:^|=)${form}`)
+const within = new RegExp(String.raw`(?<![\w-])${form}`, 'g')
 
-/** Whether an argument looks like a credential. Ids of ours do not. */
+/** Whether an argument, or the value of a flag in it, looks like a credential. */
 export function looksSecret(value: string): boolean {
-  return credential.test(value) && !isId('app', value) && !isId('adm', value)
+  return alone.test(value)
+}
+
+/** A text with whatever looks like a credential left out. */
+export function withoutSecrets(text: string): string {
+  return text.replace(within, '[not shown]')
 }
 
 /** An argument as a message may show it: an id or a plain word, or nothing of it. */

@@ -2,8 +2,10 @@ import { writeSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { SoakpError } from '../errors.js'
 import { Secret } from '../lib/secret.js'
+import { withoutSecrets } from './argv.js'
 import type { SecretSource } from './cli.js'
 import type { Failure } from './failure.js'
+import { printable } from './format.js'
 
 export interface Streams {
   readonly stdin: Readable & { readonly isTTY?: boolean }
@@ -51,7 +53,7 @@ export function createTerminal(streams: Streams, variable: (name: string) => str
     note: text => void line(stderr, text),
     log: logSink(stdout),
     failure({ line: what, hint }) {
-      if (what !== undefined) line(stderr, `soakp: ${what}`)
+      if (what !== undefined) line(stderr, `soakp: ${printable(withoutSecrets(what))}`)
       if (what !== undefined && hint !== undefined) line(stderr, `  ${hint.replaceAll('\n', '\n  ')}`)
     },
     async readSecret(label, source) {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import t from 'tap'
+import { looksSecret } from '../../src/cli/argv.js'
 import type { Cli } from '../../src/cli/cli.js'
 import { commands } from '../../src/cli/commands/index.js'
 import { createProgram } from '../../src/cli/program.js'
@@ -82,6 +83,17 @@ t.test('a key on the command line is refused wherever it stands, and never repea
     t.ok(code === 2 || code === 66, `${argv.join(' ')}: ${code}`)
     t.notMatch(stdout + stderr, /canary|9f8e7d6c/i, argv.join(' '))
     t.match(stderr, /^soakp: /)
+  }
+})
+
+t.test('what only resembles a key is taken as what it is', async t => {
+  for (const word of [
+    'app-backup-2026-11-22.backup',
+    '/data/sk-archive/2026-11-22.backup',
+    'desk-lamp-0123456789abcdef',
+    'key_0123456789012345678901',
+  ]) {
+    t.notOk(looksSecret(word), word)
   }
 })
 

@@ -60,6 +60,8 @@ t.test('an error is one line on stderr, and its hint is indented below', async t
   const { streams, failure } = terminal()
   failure({ exit: 2, line: 'what went wrong', hint: 'first\nsecond' })
   t.equal(streams.stderr.read().toString(), 'soakp: what went wrong\n  first\n  second\n')
+  failure({ exit: 2, line: '"sk-proj-canary0123456789abcdef" of key_0123456789012345678901 is \u001b[2J not', hint: 'x' })
+  t.equal(streams.stderr.read().toString(), 'soakp: "[not shown]" of key_0123456789012345678901 is \\u001b[2J not\n  x\n')
   t.equal(new SoakpError('cancelled').exit, 130)
 })
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { printable } from '../format.js'
 import { grantView } from '../views.js'
 
 /** `soakp token revoke`: when it returns, no call that begins later is accepted, by any process. */
@@ -14,7 +15,7 @@ export function tokenRevoke(cli: Cli): Command {
       const { grant } = await access.show(id)
       cli.result(
         grantView(grant, cli.now()),
-        `revoked ${grant.id} (${grant.name})${now ? '; open streams are cut' : '; open streams may finish'}`,
+        `revoked ${grant.id} (${printable(grant.name)})${now ? '; open streams are cut' : '; open streams may finish'}`,
       )
     })
 }
