@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { prune } from './prepare.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const compiled = name => import(pathToFileURL(join(root, 'dist/src', name)).href)
@@ -155,23 +156,17 @@ function endpointsOf({ id, title, endpoints }) {
 }
 
 async function trustPage() {
-  const { trustInstruction, trustPlaces } = await compiled('tls/trust.js')
-  const sections = trustPlaces.map(place => {
-    const { title, steps } = trustInstruction('CA_FILE', place)
-    const lines = steps.map(step =>
-      step.replaceAll('CA_FILE', place === 'windows' ? '%USERPROFILE%\\.soakp\\certs\\local\\ca.pem' : '$HOME/.soakp/certs/local/ca.pem'),
-    )
-    return `## ${title}\n\n${place === 'firefox' ? lines.join(' ') : `\`\`\`sh\n${lines.join('\n')}\n\`\`\``}`
-  })
+  const { trustText } = await compiled('cli/trust.js')
   return page(
     'Trusting the local CA',
-    `\`soakp init\` makes a certificate authority for this machine alone: it may certify \`localhost\` and the machine's names, and nothing else. Its certificate is \`certs/local/ca.pem\` in the home. Make it known where clients look:`,
-    ...sections,
-    'Where it is not known, clients refuse the connection, as they should.',
+    "`soakp init` makes a certificate authority for this machine alone: it may certify `localhost` and the machine's names, and nothing else. Its certificate is `certs/local/ca.pem` in the home. Where it is not known, clients refuse the connection, as they should.",
+    `\`\`\`\n${trustText('$HOME/.soakp/certs/local/ca.pem')}\n\`\`\``,
+    '`soakp cert local` says the same with the path of your home.',
   )
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  prune('src')
   for (const [path, text] of await pages()) {
     const file = join(root, path)
     if (existsSync(file) && readFileSync(file, 'utf8') === text) continue
