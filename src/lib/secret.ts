@@ -16,6 +16,11 @@ export class Secret {
     else this.#bytes.set(value)
   }
 
+  /** As many zero bytes, for the caller to fill in through `bytes()`. */
+  static ofSize(size: number): Secret {
+    return new Secret(new Uint8Array(size))
+  }
+
   /** The value as UTF-8 text. */
   expose(): string {
     return this.#bytes.toString('utf8')

@@ -92,6 +92,7 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
       await checkpointer.close()
       // the last connection to close copies the log into the database and removes it
       db.close()
+      running.close()
     },
   }
 }

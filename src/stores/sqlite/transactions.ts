@@ -1,5 +1,6 @@
 import type { Connection } from './connection.js'
 import { driverError } from './driver-errors.js'
+import { openWalIndex } from './wal-index.js'
 
 /** How statements run: in a transaction where they write, with the driver's errors in soakp's words. */
 export interface Transactions {
@@ -11,6 +12,8 @@ export interface Transactions {
   change<T>(work: () => T): T
   /** Rises with every committed change by any process; sees every change committed before the call. */
   generation(): number
+  /** After the connection is closed. */
+  close(): void
 }
 
 export function transactions(db: Connection, file: string): Transactions {
@@ -19,8 +22,9 @@ export function transactions(db: Connection, file: string): Transactions {
   const rollback = db.prepare('ROLLBACK')
   const raise = db.prepare<[], number>('UPDATE policy SET generation = generation + 1 RETURNING generation').pluck()
   const readGeneration = db.prepare<[], number>('SELECT generation FROM policy').pluck()
-  // moves whenever another connection has committed anything, and costs a microsecond
+  // moves whenever another connection has committed anything
   const dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck()
+  const walIndex = openWalIndex(file)
   let seenDataVersion = -1
   let generation = 0
 
@@ -58,14 +62,20 @@ export function transactions(db: Connection, file: string): Transactions {
       if (raised !== undefined) generation = raised
       return result
     },
-    generation: () =>
-      guard(() => {
+    generation: () => {
+      try {
+        if (!walIndex.moved()) return generation
         const now = dataVersion.get() as number
         if (now !== seenDataVersion) {
           generation = readGeneration.get() as number
           seenDataVersion = now
         }
         return generation
-      }),
+      } catch (error) {
+        walIndex.forget()
+        throw driverError(error, file)
+      }
+    },
+    close: walIndex.close,
   }
 }
