@@ -1,9 +1,9 @@
-import { subscribe } from 'node:diagnostics_channel'
 import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { SoakpError } from '../errors.js'
 import { isLoopbackAddress, isPublicAddress } from './ip.js'
+import { fillIn } from './stand-in.js'
 
 /** Where to and how patiently. All times in milliseconds. */
 export interface OutboundOptions {
@@ -47,7 +47,6 @@ export function checkBaseUrl(text: string, allowPrivate: boolean): URL {
 }
 
 export function createOutbound(options: OutboundOptions): Outbound {
-  forgetSentHeaders()
   const pools = new Map<string, Pool>()
   return {
     pool(origin, allowPrivate) {
@@ -69,14 +68,18 @@ export function createOutbound(options: OutboundOptions): Outbound {
 }
 
 function makePool(origin: string, allowPrivate: boolean, options: OutboundOptions): Pool {
-  const connect = buildConnector({
+  const connector = buildConnector({
     timeout: options.connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
     ...(allowPrivate ? {} : { lookup: publicLookup }),
   })
   return new Pool(origin, {
-    connect,
+    connect: (to, done) =>
+      connector(to, (...result) => {
+        if (result[1]) fillIn(result[1])
+        done(...result)
+      }),
     pipelining: 1,
     headersTimeout: options.headTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
@@ -102,18 +105,6 @@ const publicLookup: LookupFunction = (hostname, lookupOptions, done) => {
 
 function bareHost(hostname: string): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-}
-
-let forgetting = false
-
-/** undici keeps a request's headers, and so the key, until its reply has ended. Once they are written they are only a leak. */
-function forgetSentHeaders(): void {
-  if (forgetting) return
-  forgetting = true
-  subscribe('undici:client:sendHeaders', message => {
-    const { request } = message as { request: { headers: unknown[] } }
-    request.headers = []
-  })
 }
 
 export interface AskOptions {

@@ -163,7 +163,7 @@ export function requestHeaders(provider: Provider, head: Head, raw: readonly str
 
 const colon = 58
 
-/** Adds the credential: the one place where a key becomes part of a request. */
+/** Adds the credential, or what stands in for it until the head is written: the one place where a key becomes part of a request. */
 export function addCredential(headers: string[], scheme: AuthScheme, key: string): void {
   if (scheme.type === 'bearer') headers.push('authorization', `Bearer ${key}`)
   else if (scheme.type === 'header') headers.push(scheme.name, key)

@@ -1,6 +1,7 @@
 import { SoakpError } from '../errors.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
+import { standIn } from '../lib/stand-in.js'
 import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import { type Route, routeOf } from './authorize.js'
@@ -47,7 +48,7 @@ function decode(text: string): string {
   }
 }
 
-/** Sends the call with the key in it. The plaintext lives from here to the writing of the request's head. */
+/** Sends the call with the key in it. The plaintext lives in a buffer from here to the writing of the request's head, and is wiped then. */
 export function forward(
   exchange: Exchange,
   key: KeyRecord,
@@ -64,22 +65,31 @@ export function forward(
   if (key.project !== null && route.provider.projectHeader) headers.push(route.provider.projectHeader, key.project)
   if (body !== undefined && !Buffer.isBuffer(body) && head.contentLength !== undefined)
     headers.push('content-length', String(head.contentLength))
-  const plaintext = secret.expose()
-  addCredential(headers, route.auth, plaintext)
-  const request = { method: call.request.method ?? 'GET', path: pathOf(exchange, route, plaintext), headers, body }
+  const { auth } = route
+  if (route.provider.serve) {
+    secret.wipe()
+    return route.provider.serve({ method: call.request.method ?? 'GET', path: pathOf(exchange, route, ''), headers, body }, sink)
+  }
+  const credential = standIn(secret, auth.type === 'query' ? 'query' : 'header')
   secret.wipe()
-  if (route.provider.serve) return route.provider.serve(request, sink)
+  addCredential(headers, auth, credential.text)
+  const request = { method: call.request.method ?? 'GET', path: pathOf(exchange, route, credential.text), headers, body }
   const sent = (bytes: number) => {
     // a body that was read is counted already
     if (!Buffer.isBuffer(body)) exchange.bytesIn += bytes
   }
-  return send(outbound.pool(route.origin, key.allowPrivate), request, sink, sent)
+  try {
+    return send(outbound.pool(route.origin, key.allowPrivate), request, sink, sent, credential)
+  } catch (error) {
+    credential.withdraw()
+    throw error
+  }
 }
 
-function pathOf(exchange: Exchange, route: Route, plaintext: string): string {
+function pathOf(exchange: Exchange, route: Route, credential: string): string {
   const { auth } = route
   const query = cleanQuery(exchange.call.query, auth.type === 'query' ? auth.name : undefined)
   const path = route.prefix + exchange.call.path + query
   if (auth.type !== 'query') return path
-  return `${path}${query === '' ? '?' : '&'}${encodeURIComponent(auth.name)}=${encodeURIComponent(plaintext)}`
+  return `${path}${query === '' ? '?' : '&'}${encodeURIComponent(auth.name)}=${credential}`
 }

@@ -1,11 +1,18 @@
 import type { Dispatcher, Pool } from 'undici'
 import { errors as undiciErrors } from 'undici'
 import { SoakpError } from '../errors.js'
+import type { StandIn } from '../lib/stand-in.js'
 import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
 
-/** Sends a request through a pool of connections. The sink is called as `UpstreamSink` promises; its `fail` gets a SoakpError. `sent` hears of every piece of a streamed body. */
-export function send(pool: Pool, request: UpstreamRequest, sink: UpstreamSink, sent: (bytes: number) => void): UpstreamReply {
-  const relayed = new Relayed(sink, sent)
+/** Sends a request through a pool of connections. The sink is called as `UpstreamSink` promises; its `fail` gets a SoakpError. `sent` hears of every piece of a streamed body; `credential` is withdrawn when the request is not written any more. */
+export function send(
+  pool: Pool,
+  request: UpstreamRequest,
+  sink: UpstreamSink,
+  sent: (bytes: number) => void,
+  credential: Pick<StandIn, 'withdraw'>,
+): UpstreamReply {
+  const relayed = new Relayed(sink, sent, credential)
   pool.dispatch(
     {
       method: request.method as Dispatcher.HttpMethod,
@@ -23,15 +30,17 @@ export function send(pool: Pool, request: UpstreamRequest, sink: UpstreamSink, s
 class Relayed implements UpstreamReply {
   readonly #sink: UpstreamSink
   readonly #sentBytes: (bytes: number) => void
+  readonly #credential: Pick<StandIn, 'withdraw'>
   #abort: ((error?: Error) => void) | undefined
   #resume: (() => void) | undefined
   #over = false
   /** Set once the connection has been given the request: what fails before was never seen by the provider. */
   #sent = false
 
-  constructor(sink: UpstreamSink, sent: (bytes: number) => void) {
+  constructor(sink: UpstreamSink, sent: (bytes: number) => void, credential: Pick<StandIn, 'withdraw'>) {
     this.#sink = sink
     this.#sentBytes = sent
+    this.#credential = credential
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -65,12 +74,14 @@ class Relayed implements UpstreamReply {
   onError(error: Error): void {
     if (this.#over) return
     this.#over = true
+    this.#credential.withdraw()
     this.#sink.fail(explain(error, this.#sent))
   }
 
   abort(): void {
     if (this.#over) return
     this.#over = true
+    this.#credential.withdraw()
     this.#abort?.()
   }
 

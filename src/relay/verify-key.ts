@@ -1,5 +1,6 @@
 import { SoakpError } from '../errors.js'
 import { ask, type Outbound } from '../lib/outbound.js'
+import { standIn } from '../lib/stand-in.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { routeOf } from './authorize.js'
@@ -23,12 +24,11 @@ export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, o
   const secret = await vault.open(record)
   const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
   for (const [name, value] of Object.entries({ ...provider.defaultHeaders, ...check.headers })) headers.push(name, value)
-  const plaintext = secret.expose()
+  const credential = standIn(secret, auth.type === 'query' ? 'query' : 'header')
   secret.wipe()
-  addCredential(headers, auth, plaintext)
+  addCredential(headers, auth, credential.text)
   const path = `${prefix}${check.path}`
-  const query =
-    auth.type === 'query' ? `${path.includes('?') ? '&' : '?'}${encodeURIComponent(auth.name)}=${encodeURIComponent(plaintext)}` : ''
+  const query = auth.type === 'query' ? `${path.includes('?') ? '&' : '?'}${encodeURIComponent(auth.name)}=${credential.text}` : ''
   try {
     const pool = outbound.pool(origin, record.allowPrivate)
     const { status, body } = await ask(pool, { method: check.method as 'GET', path: path + query, headers, timeoutMs: patienceMs })
@@ -37,6 +37,8 @@ export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, o
     if (error instanceof SoakpError && error.code === 'base_url_refused') throw error
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).name
     return { result: 'unknown', text: `${provider.title} could not be asked (${code}).` }
+  } finally {
+    credential.withdraw()
   }
 }
 

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { SoakpError } from '../errors.js'
+import type { Secret } from './secret.js'
+
+/**
+ * A text that stands for a secret in the head of a request. The HTTP client composes heads as strings, and keeps them while it waits for a connection and while
+ * a body streams; a secret in there would lie in the heap as long. So the head is given this text, and the socket puts the secret's bytes in its place as the head is
+ * written: the plaintext is never a string.
+ */
+export interface StandIn {
+  /** Letters, digits and `~`: may stand in a header's value and in a query. */
+  readonly text: string
+  /** The request is not going to be written, or has been: wipes the secret. Harmless when repeated. */
+  withdraw(): void
+}
+
+/** Nobody outside can write it by chance or guess it. */
+const mark = `~${randomBytes(16).toString('hex')}~`
+const waiting = new Map<string, Buffer>()
+let made = 0
+
+/** Takes the secret's bytes over, percent-encoded (RFC 3986) for a query; the caller may wipe its own. Throws `key_unreadable` for one that would break out of its place. */
+export function standIn(secret: Secret, place: 'header' | 'query'): StandIn {
+  const bytes = place === 'query' ? percentEncode(secret.bytes()) : Buffer.from(secret.bytes())
+  if (bytes.some(byte => byte < 0x20 || byte === 0x7f)) throw new SoakpError('key_unreadable', 'It holds control characters.')
+  const name = (made++).toString(36)
+  waiting.set(name, bytes)
+  return {
+    text: `${mark}${name}~`,
+    withdraw() {
+      if (waiting.delete(name)) bytes.fill(0)
+    },
+  }
+}
+
+/** Makes the socket write secrets where their stand-ins are. Strings only: bodies are bytes and pass untouched. */
+export function fillIn(socket: Socket): void {
+  const write = socket.write
+  socket.write = function (this: Socket, ...given: unknown[]): boolean {
+    const [data] = given
+    if (typeof data === 'string' && data.length > mark.length) {
+      const at = data.indexOf(mark)
+      if (at !== -1) return writeFilled(this, write, data, at)
+    }
+    return Reflect.apply(write, this, given)
+  } as Socket['write']
+}
+
+function writeFilled(socket: Socket, write: Socket['write'], head: string, at: number): boolean {
+  const end = head.indexOf('~', at + mark.length)
+  const name = head.slice(at + mark.length, end)
+  const secret = waiting.get(name)
+  if (secret === undefined) {
+    // a stand-in that went out would look like a wrong key to the provider
+    socket.destroy(new Error('the request was withdrawn'))
+    return false
+  }
+  waiting.delete(name)
+  const size = at + secret.length + head.length - end - 1
+  const bytes = Buffer.allocUnsafeSlow(size)
+  bytes.write(head.slice(0, at), 'latin1')
+  bytes.set(secret, at)
+  bytes.write(head.slice(end + 1), at + secret.length, 'latin1')
+  secret.fill(0)
+  return Reflect.apply(write, socket, [bytes, () => bytes.fill(0)])
+}
+
+function percentEncode(bytes: Buffer): Buffer {
+  const out: number[] = []
+  for (const byte of bytes) {
+    if (/[A-Za-z0-9_.~-]/.test(String.fromCharCode(byte))) out.push(byte)
+    else out.push(...Buffer.from(`%${byte.toString(16).toUpperCase().padStart(2, '0')}`))
+  }
+  return Buffer.from(out)
+}
