@@ -1,6 +1,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -9,10 +10,11 @@ import { openKeyring, readKeyringFile } from '../../src/vault/keyring.js'
 import { readMasterKey } from '../../src/vault/master-key.js'
 import { unwrap } from '../../src/vault/wrap.js'
 import { byteCanary, type Canary, filesIn, find, findInFiles, textCanary } from '../support/canary.js'
-import { call, chat, chatAsk, http2, open, openHttp2 } from '../support/clients.js'
+import { call, chat, chatAsk, http2, open, openHttp2, rawTls } from '../support/clients.js'
 import { chunk, endlessSse, head, json, lastChunk, openaiEvent, raw, whole } from '../support/scripts.js'
-import { makeStage, type Stage } from '../support/stage.js'
+import { freshKey, makeStage, type Stage } from '../support/stage.js'
 import { until } from '../support/until.js'
+import type { Exchange } from '../support/upstream.js'
 
 // A canary key is put in; then everything that comes out is searched for it, whole, in parts and in disguise.
 
@@ -62,7 +64,7 @@ t.test('no secret in any sink', async t => {
   const preload = pathToFileURL(join(process.cwd(), 'dist/test/support/heap-snapshot.js')).href
   const stage = await makeStage(t, {
     providers: ['openai', 'anthropic', 'gemini'],
-    settings: { SOAKP_LOG_LEVEL: 'trace' },
+    settings: { SOAKP_LOG_LEVEL: 'trace', SOAKP_CONNECT_TIMEOUT: '5s' },
     serve: { nodeArgs: ['--heap-snapshot-string-limit=100000000', '--import', preload], ipc: true },
   })
   const { daemon, upstream, home, token, secrets, keys } = stage
@@ -182,6 +184,16 @@ t.test('no secret in any sink', async t => {
     for (const { stdout, stderr } of runs) t.strictSame(find(all, Buffer.from(`${stdout}${stderr}`)), [])
   })
 
+  /** Everything that lies in the daemon's heap at this moment. */
+  async function heap(): Promise<Buffer> {
+    const file = join(home.dir, '..', 'busy.heapsnapshot')
+    daemon.child.send(file)
+    await once(daemon.child, 'message')
+    const snapshot = readFileSync(file)
+    rmSync(file)
+    return snapshot
+  }
+
   await t.test('a heap snapshot of the daemon with 100 streams open holds no key', async t => {
     upstream.forget()
     upstream.use(
@@ -202,16 +214,75 @@ t.test('no secret in any sink', async t => {
       '100 open streams',
       () => upstream.open,
     )
-    const file = join(home.dir, '..', 'busy.heapsnapshot')
-    daemon.child.send(file)
-    await once(daemon.child, 'message')
-    const snapshot = readFileSync(file)
+    const snapshot = await heap()
     t.ok(snapshot.length > 1_000_000)
     t.ok(snapshot.includes('/v1/chat/completions'), 'the snapshot shows the calls')
     t.strictSame(find(all, snapshot), [])
-    rmSync(file)
     for (const stream of streams) stream.destroy()
     await until(() => upstream.open === 0, 'the streams to end')
+  })
+
+  await t.test('neither does one with calls that wait for the provider’s first word, and uploads half way', async t => {
+    upstream.forget()
+    upstream.use(exchange => exchange.left)
+    const waiting = await Promise.all(Array.from({ length: 20 }, () => rawTls(daemon)))
+    const ask = chatAsk(token)
+    const start = `Host: localhost\r\nAuthorization: Bearer ${token}\r\n`
+    for (const [index, { write }] of waiting.entries()) {
+      if (index % 2 === 0) {
+        write(
+          `POST ${ask.path} HTTP/1.1\r\n${start}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(String(ask.body))}\r\n\r\n${ask.body}`,
+        )
+      } else {
+        write(
+          `POST /openai/v1/audio/transcriptions HTTP/1.1\r\n${start}Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000000\r\n\r\n`,
+        )
+        write(Buffer.alloc(300_000, '-'))
+      }
+    }
+    await until(
+      () => upstream.open === 20,
+      '20 calls to wait',
+      () => upstream.open,
+    )
+    await until(() => upstream.requests.filter(request => request.bodyBytes > 100_000).length === 10, 'the uploads to be under way')
+    t.strictSame(find(all, await heap()), [])
+    for (const { socket } of waiting) socket.destroy()
+    await until(() => upstream.open === 0, 'the calls to end')
+  })
+
+  await t.test('neither does one after a provider’s refusals, broken connections and a hundred ordinary calls', async t => {
+    for (const script of [json({ ok: true }), json({ error: { message: 'no' } }, 400), (exchange: Exchange) => exchange.reset()]) {
+      upstream.use(script)
+      await Promise.all(Array.from({ length: 35 }, () => chat(daemon, token)))
+    }
+    t.strictSame(find(all, await heap()), [])
+  })
+
+  await t.test('neither does one with calls that wait for a connection to a provider that does not answer', async t => {
+    const mute = createServer().listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    t.teardown(() => mute.close())
+    const { port } = mute.address() as AddressInfo
+    const held = freshKey('openai')
+    const { id } = await home.addKey('openai', { secret: held, baseUrl: `https://127.0.0.1:${port}`, name: 'mute' })
+    const grant = await home.createToken(['--key', id])
+    let connections = 0
+    mute.on('connection', socket => {
+      connections++
+      socket.on('error', () => {})
+    })
+    // writing a snapshot holds the event loop up, and a daemon held up sheds calls for a moment
+    upstream.use(json({ ok: true }))
+    await until(async () => (await chat(daemon, token)).status === 200, 'the daemon to have recovered')
+    const calls = Array.from({ length: 5 }, () => chat(daemon, grant.token).catch(() => undefined))
+    await until(
+      () => connections === 5,
+      'five connections',
+      () => `${connections}`,
+    )
+    t.strictSame(find([...all, textCanary('held key', held)], await heap()), [])
+    for (const answer of await Promise.all(calls)) t.equal(answer?.status, 502)
   })
 
   await t.test('arguments and environment of the daemon and its children hold no secret', async t => {
