@@ -58,7 +58,8 @@ function writeFilled(socket: Socket, write: Socket['write'], head: string, at: n
   }
   waiting.delete(name)
   const size = at + secret.length + head.length - end - 1
-  const bytes = Buffer.allocUnsafeSlow(size)
+  // of the shared pool, which lies outside the heap too; wiped as soon as the kernel has it
+  const bytes = Buffer.allocUnsafe(size)
   bytes.write(head.slice(0, at), 'latin1')
   bytes.set(secret, at)
   bytes.write(head.slice(end + 1), at + secret.length, 'latin1')
