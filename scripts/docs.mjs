@@ -157,10 +157,11 @@ function endpointsOf({ id, title, endpoints }) {
 
 async function trustPage() {
   const { trustText } = await compiled('cli/trust.js')
+  const caFile = '$HOME/.soakp/certs/local/ca.pem'
   return page(
     'Trusting the local CA',
     "`soakp init` makes a certificate authority for this machine alone: it may certify `localhost` and the machine's names, and nothing else. Its certificate is `certs/local/ca.pem` in the home. Where it is not known, clients refuse the connection, as they should.",
-    `\`\`\`\n${trustText('$HOME/.soakp/certs/local/ca.pem')}\n\`\`\``,
+    `\`\`\`\n${trustText(caFile, caFile)}\n\`\`\``,
     '`soakp cert local` says the same with the path of your home.',
   )
 }

@@ -56,3 +56,8 @@ export function time(atMs: number | null): string | null {
 export function minute(atMs: number | null): string | null {
   return atMs === null ? null : new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')
 }
+
+/** A path as one word of a POSIX shell. */
+export function shellQuoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+}

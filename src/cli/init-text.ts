@@ -10,8 +10,14 @@ const meanings: Readonly<Record<string, string>> = {
   certs: 'the local CA and its certificate for this machine',
 }
 
+/** What to do with a home that `soakp init` made. */
+const next = 'Next: `soakp key add openai`, `soakp token create --provider openai`, `soakp serve`'
+
+/** The same where `npm start` made it, in a clone, and serves. */
+export const nextToServing = 'Next, in a second terminal: `bin/soakp.js key add openai`, `bin/soakp.js token create --provider openai`'
+
 /** What was made, and what to do with it. */
-export function initText({ home, made, masterKeyFile, caFile }: InitReport): string {
+export function initText({ home, made, masterKeyFile, caFile }: InitReport, whatNext: string = next): string {
   const rows = made.map(path => {
     const name = path.startsWith(home) ? relative(home, path) : path
     return `  ${name.padEnd(12)}${meanings[name] ?? ''}`.trimEnd()
@@ -26,6 +32,6 @@ export function initText({ home, made, masterKeyFile, caFile }: InitReport): str
     '',
     trustText(caFile),
     '',
-    'Next: `soakp key add openai`, `soakp token create --provider openai`, `soakp serve`',
+    whatNext,
   ].join('\n')
 }

@@ -6,9 +6,9 @@ import { makeDoor, reply } from './door.js'
 
 /**
  * A daemon before a relay of its own, told what to do by its parent: `finish` ends the streams that are open, `throw` and `reject` break it, `inspector` asks whether
- * one is open. Usage: `daemon-child CERTS_DIR GRACE_MS`.
+ * one is open. Usage: `daemon-child CERTS_DIR GRACE_MS [hangup-ends]`.
  */
-const [certsDir = '', graceMs = '5000'] = process.argv.slice(2)
+const [certsDir = '', graceMs = '5000', hangup] = process.argv.slice(2)
 const open = new Set<Call>()
 const door = await makeDoor(certsDir, { shutdownGraceMs: Number(graceMs) })
 let onLast = () => {}
@@ -49,7 +49,13 @@ const soakp = {
     process.send?.({ closed: inspect(true) })
   },
 }
-const ended = untilEnded({ log: door.log, served: door.served, soakp, certificates: door.certificates })
+const ended = untilEnded({
+  log: door.log,
+  served: door.served,
+  soakp,
+  certificates: door.certificates,
+  hangupEnds: hangup === 'hangup-ends',
+})
 process.send?.({ port: door.port, ca: door.ca })
 process.exitCode = await ended
 door.certificates.close()

@@ -24,9 +24,9 @@ interface Test {
   teardown(handler: () => unknown): void
 }
 
-async function start(t: Test, graceMs = 20_000): Promise<Daemon> {
+async function start(t: Test, graceMs = 20_000, ...more: readonly string[]): Promise<Daemon> {
   const certsDir = `${t.testdir()}/certs`
-  const child = fork('dist/test/server/daemon-child.js', [certsDir, String(graceMs)], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const child = fork('dist/test/server/daemon-child.js', [certsDir, String(graceMs), ...more], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   t.teardown(() => child.kill('SIGKILL'))
   let said = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -130,6 +130,19 @@ t.test('SIGHUP reads the certificate again', async t => {
   await until(async () => (await served()) !== before.getPeerCertificate().fingerprint256, 'the new certificate')
   t.equal(await served(), new X509Certificate(readFileSync(liveFiles(daemon.certsDir).cert)).fingerprint256)
   t.notOk(before.destroyed, 'the old connection goes on')
+})
+
+t.test('where it belongs to a terminal, the end of the terminal ends it as SIGTERM does', async t => {
+  const daemon = await start(t, 20_000, 'hangup-ends')
+  const one = await rawTls(t, daemon)
+  const body = untilClosed(one)
+  one.write('GET /openai/stream HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(() => one.bytesRead > 100, 'the stream')
+  daemon.child.kill('SIGHUP')
+  await until(() => refusesConnections(daemon.port), 'the listener to close')
+  daemon.child.send('finish')
+  t.match(await within(body, 'the stream'), /begun,[\s\S]*ended/)
+  t.equal(await within(daemon.ended, 'the daemon'), 0)
 })
 
 t.test('an error that nobody foresaw ends it with 70, in order', async t => {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import type { Cli } from '../cli.js'
 import { Exit } from '../failure.js'
-import { initText } from '../init-text.js'
+import { initText, nextToServing } from '../init-text.js'
 import { trialText } from '../trial.js'
 
 interface Options {
@@ -40,10 +40,10 @@ async function run(cli: Cli, options: Options): Promise<void> {
   }
 }
 
-async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options, _ready: () => void): Promise<void> {
+async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options, ready: () => void): Promise<void> {
   const settings = await cli.settings({ host, port, http: http ? 'true' : undefined })
   const { homeIsThere, initHome, namesFor } = await import('../../home.js')
-  if (firstRun && !homeIsThere(settings)) cli.note(initText(await initHome(settings, { now: cli.now })))
+  if (firstRun && !homeIsThere(settings)) cli.note(initText(await initHome(settings, { now: cli.now }), nextToServing))
   const [{ pino }, { serve: listen }, { untilEnded }, { openCertificates }] = await Promise.all([
     import('pino'),
     import('../../server/listen.js'),
@@ -65,9 +65,11 @@ async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options,
   const served = await listen(soakp, { log, certificates, now: cli.now })
   if (cli.interactive) {
     cli.note(`soakp listens on ${served.url}; Ctrl-C ends it`)
-    if (firstRun) cli.note(await trialText(soakp, served, certificates?.current.isLocal ?? false))
+    if (firstRun) cli.note(await trialText(soakp, served, certificates?.current.isLocal ?? false, cli.now))
   }
-  const exit = await untilEnded({ log, served, soakp: cli, certificates, hangupEnds: cli.interactive })
+  const ended = untilEnded({ log, served, soakp: cli, certificates, hangupEnds: cli.interactive })
+  ready()
+  const exit = await ended
   certificates?.close()
   if (exit !== 0) throw new Exit(exit)
 }
