@@ -3,6 +3,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { SoakpError } from '../errors.js'
 import { isLoopbackAddress, isPublicAddress } from './ip.js'
+import { survivePausedEnd } from './paused-end.js'
 import { fillIn } from './stand-in.js'
 
 /** Where to and how patiently. All times in milliseconds. */
@@ -77,7 +78,10 @@ function makePool(origin: string, allowPrivate: boolean, options: OutboundOption
   return new Pool(origin, {
     connect: (to, done) =>
       connector(to, (...result) => {
-        if (result[1]) fillIn(result[1])
+        if (result[1]) {
+          fillIn(result[1])
+          survivePausedEnd(result[1])
+        }
         done(...result)
       }),
     pipelining: 1,

@@ -34,6 +34,9 @@ class Relayed implements UpstreamReply {
   #abort: ((error?: Error) => void) | undefined
   #resume: (() => void) | undefined
   #over = false
+  #paused = false
+  /** The end came while the sink wanted nothing: a connection that is closed is parsed to its end. */
+  #complete = false
   /** Set once the connection has been given the request: what fails before was never seen by the provider. */
   #sent = false
 
@@ -62,11 +65,18 @@ class Relayed implements UpstreamReply {
   }
 
   onData(chunk: Buffer): boolean {
-    return this.#over || this.#sink.data(chunk)
+    // what comes last, when the connection has ended, may be nothing
+    if (this.#over || chunk.length === 0) return true
+    this.#paused = !this.#sink.data(chunk)
+    return !this.#paused
   }
 
   onComplete(): void {
     if (this.#over) return
+    if (this.#paused) {
+      this.#complete = true
+      return
+    }
     this.#over = true
     this.#sink.end()
   }
@@ -86,7 +96,10 @@ class Relayed implements UpstreamReply {
   }
 
   resume(): void {
-    if (!this.#over) this.#resume?.()
+    if (this.#over) return
+    this.#paused = false
+    if (this.#complete) this.onComplete()
+    else this.#resume?.()
   }
 }
 
