@@ -122,6 +122,12 @@ export const schema: Schema = {
     byDefault: '5000',
     what: 'How many calls may be open at once, streams included; beyond it a call is answered 503 with `Retry-After`.',
   },
+  maxLagMs: {
+    env: 'SOAKP_MAX_LAG_MS',
+    type: count,
+    byDefault: '200',
+    what: 'How many milliseconds the event loop may lag (99th percentile), two seconds in a row, before new calls are answered 503 with `Retry-After`.',
+  },
   connectTimeoutMs: { env: 'SOAKP_CONNECT_TIMEOUT', type: duration, byDefault: '10s', what: 'How long connecting to a provider may take.' },
   headTimeoutMs: {
     env: 'SOAKP_HEAD_TIMEOUT',

@@ -17,6 +17,7 @@ export interface Settings {
   readonly tlsCertFile: string | undefined
   readonly tlsKeyFile: string | undefined
   readonly maxCalls: number
+  readonly maxLagMs: number
   readonly connectTimeoutMs: number
   readonly headTimeoutMs: number
   readonly idleTimeoutMs: number

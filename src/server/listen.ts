@@ -78,7 +78,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
   const tls = settings.http ? undefined : certificates
   if (!settings.http && tls === undefined) throw new SoakpError('certificate_invalid', 'There is none to serve.')
 
-  const shed = createShed({ openCalls: () => relay.openCalls, maxCalls: settings.maxCalls })
+  const shed = createShed({ openCalls: () => relay.openCalls, maxCalls: settings.maxCalls, maxLagMs: settings.maxLagMs })
   const addressOf = addressReader(settings.trustProxy.length === 0 ? undefined : compileBlocks(settings.trustProxy))
   const hosts = createHostCheck({
     publicUrl: settings.publicUrl,

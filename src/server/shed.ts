@@ -1,7 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 const sampleMs = 1_000
-const longDelayNs = 200e6
 
 /** Why no call is taken at the moment; also the code it is refused with. */
 export type Refusal = 'overloaded' | 'shutting_down'
@@ -17,6 +16,8 @@ export interface Shed {
 export interface ShedOptions {
   readonly openCalls: () => number
   readonly maxCalls: number
+  /** How long the event loop may lag before calls are turned away. */
+  readonly maxLagMs: number
   /** The event loop's delay over the last second, 99th percentile, in nanoseconds; it starts anew with each reading. */
   readonly readDelayNs?: () => number
 }
@@ -36,14 +37,14 @@ function delayReader(): { read(): number; close(): void } {
 }
 
 /** Decides when work is turned away so that what was taken gets done: open calls over the limit, or an event loop that has lagged for a second. */
-export function createShed({ openCalls, maxCalls, readDelayNs }: ShedOptions): Shed {
+export function createShed({ openCalls, maxCalls, maxLagMs, readDelayNs }: ShedOptions): Shed {
   const reader = readDelayNs === undefined ? delayReader() : { read: readDelayNs, close() {} }
   let lagging = false
   let laggedBefore = false
   let draining = false
   const timer = setInterval(() => {
     // one long turn, a garbage collection or a big body, is no overload: two samples in a row are
-    const long = reader.read() > longDelayNs
+    const long = reader.read() > maxLagMs * 1e6
     lagging = long && laggedBefore
     laggedBefore = long
   }, sampleMs)

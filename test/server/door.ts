@@ -61,6 +61,7 @@ const settingsForTests: Partial<Settings> = {
   trustProxy: [],
   corsOrigins: [],
   maxCalls: 1000,
+  maxLagMs: 60_000,
   addressRate: '1000/m',
   shutdownGraceMs: 5_000,
 }

@@ -6,7 +6,7 @@ export interface WalIndex {
   moved(): boolean
   /** What was seen was not made use of: the next call says true. */
   forget(): void
-  /** After the database is closed: closing a file drops the locks that this process holds on it. */
+  /** After the database is closed: closing a file drops the locks that this process holds on it. Harmless when repeated. */
   close(): void
 }
 
@@ -20,6 +20,7 @@ const headerBytes = 96
 export function openWalIndex(file: string): WalIndex {
   if (process.platform === 'win32') return { moved: () => true, forget() {}, close() {} }
   const descriptor = openSync(`${file}-shm`, 'r')
+  let open = true
   let seen = Buffer.alloc(headerBytes)
   let now = Buffer.alloc(headerBytes)
   return {
@@ -35,7 +36,8 @@ export function openWalIndex(file: string): WalIndex {
       seen.fill(0)
     },
     close() {
-      closeSync(descriptor)
+      if (open) closeSync(descriptor)
+      open = false
     },
   }
 }
