@@ -58,9 +58,20 @@ export function createLedger({ store, log }: LedgerDeps): Ledger {
     finish(waiting)
   }
 
+  /** One call that cannot take the news keeps it from no other. */
+  function tell(waiting: typeof callbacks, failure?: unknown): void {
+    for (const done of waiting) {
+      try {
+        done(failure)
+      } catch (error) {
+        log.error({ err: error }, 'a call could not be ended')
+      }
+    }
+  }
+
   function finish(waiting: typeof callbacks): void {
     writing = false
-    for (const done of waiting) done()
+    tell(waiting)
     wake()
   }
 
@@ -68,7 +79,7 @@ export function createLedger({ store, log }: LedgerDeps): Ledger {
     writing = false
     owed.push(...entries)
     log.error({ err: error, entries: entries.length }, 'the ledger cannot be written; new calls are refused until it can')
-    for (const done of waiting) done(error)
+    tell(waiting, error)
     retryTimer ??= setTimeout(retry, retryMs)
     wake()
   }

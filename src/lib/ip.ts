@@ -30,7 +30,12 @@ export function isLoopbackAddress(address: string): boolean {
 
 /** The faulty one of these addresses and CIDR blocks, if any. */
 export function findBadBlock(blocks: readonly string[]): string | undefined {
-  return blocks.find(block => !(isIP(block) !== 0 || ipaddr.isValidCIDR(block)))
+  return blocks.find(block => {
+    const [address = '', bits, rest] = block.split('/')
+    const family = isIP(address)
+    if (family === 0 || address.includes('%') || rest !== undefined) return true
+    return bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+  })
 }
 
 /** A matcher for addresses and CIDR blocks, both families. Call `findBadBlock` first. */

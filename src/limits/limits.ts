@@ -20,7 +20,9 @@ export interface Limits {
 }
 
 interface GrantState {
-  readonly window: SlidingWindow
+  window: SlidingWindow
+  /** Its slots are fractions of this; a rate over another length counts anew. */
+  windowMs: number
   open: number
   /** Held or used since then; a state that nothing refers to any more is dropped. */
   usedAtMs: number
@@ -47,7 +49,7 @@ export function createLimits(now: () => number): Limits {
     let state = states.get(grantId)
     if (!state) {
       if (++sinceSweep >= sweepEvery) sweep(at)
-      state = { window: new SlidingWindow(), open: 0, usedAtMs: at }
+      state = { window: new SlidingWindow(), windowMs: 0, open: 0, usedAtMs: at }
       states.set(grantId, state)
     }
     state.usedAtMs = at
@@ -69,7 +71,12 @@ export function createLimits(now: () => number): Limits {
         throw new SoakpError('concurrency_limited', `It allows ${grant.concurrency}.`, { retryAfterSeconds: 1 })
       }
       const rate = grant.rate === null ? undefined : rateOf(grant.rate)
-      const taken = rate && state.window.take(rate, at)
+      if (rate && rate.windowMs !== state.windowMs) {
+        state.window = new SlidingWindow()
+        state.windowMs = rate.windowMs
+      }
+      const { window } = state
+      const taken = rate && window.take(rate, at)
       if (taken && !taken.allowed) {
         throw new SoakpError('rate_limited', `It allows ${grant.rate}.`, {
           retryAfterSeconds: Math.max(1, Math.ceil(taken.resetMs / 1000)),
@@ -87,7 +94,7 @@ export function createLimits(now: () => number): Limits {
           if (!held) return
           held = false
           state.open--
-          if (rate) state.window.giveBack(rate, at)
+          if (rate) window.giveBack(rate, at)
         },
       }
     },

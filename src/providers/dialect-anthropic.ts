@@ -45,6 +45,7 @@ export const anthropicDialect: Dialect = {
   usageMembers: ['usage'],
   readUsage,
   maxOutputPointers: ['/max_tokens', '/fallbacks/*/max_tokens'],
+  choicesPointers: [],
   streamPointer: '/stream',
   textMembers: ['text', 'partial_json', 'thinking', 'completion'],
   modelMember: 'model',

@@ -85,6 +85,12 @@ export const geminiDialect: Dialect = {
     '/generationConfig/max_output_tokens',
     '/generation_config/maxOutputTokens',
   ],
+  choicesPointers: [
+    '/generationConfig/candidateCount',
+    '/generation_config/candidate_count',
+    '/generationConfig/candidate_count',
+    '/generation_config/candidateCount',
+  ],
   streamPointer: '/stream',
   textMembers: ['text'],
   modelMember: 'modelVersion',

@@ -62,7 +62,9 @@ export const openaiDialect: Dialect = {
   errorBody,
   usageMembers: ['usage'],
   readUsage,
-  maxOutputPointers: ['/max_tokens', '/max_completion_tokens', '/max_output_tokens'],
+  // the last is what llama.cpp's server heeds before the others
+  maxOutputPointers: ['/max_tokens', '/max_completion_tokens', '/max_output_tokens', '/n_predict'],
+  choicesPointers: ['/n', '/best_of'],
   streamPointer: '/stream',
   textMembers: ['content', 'reasoning_content', 'reasoning', 'refusal', 'arguments', 'text', 'delta'],
   modelMember: 'model',

@@ -38,6 +38,8 @@ export const commonAccount: readonly Endpoint[] = [
   endpoint('account', 'DELETE /models/*/**'),
   endpoint('account', '* /files/**'),
   endpoint('account', '* /uploads/**'),
+  // the models of a batch stand in a file, so a rule about models refuses it
+  endpoint('account', 'POST /batches', { models: json('/model') }),
   endpoint('account', '* /batches/**'),
   endpoint('account', '* /fine_tuning/**', { models: json('/model') }),
   endpoint('account', '* /fine-tunes/**', { models: json('/model') }),

@@ -81,6 +81,8 @@ export interface Dialect {
   readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined
   /** JSON pointers at which a request body states the most output it wants, in model tokens. */
   readonly maxOutputPointers: readonly string[]
+  /** JSON pointers at which a request body states how many answers it wants; each of them may be as long as the most output. */
+  readonly choicesPointers: readonly string[]
   /** JSON pointer of the request's stream switch, where the dialect has one. */
   readonly streamPointer?: string
   /** Names of the string members that hold generated text in a reply or stream event: what an estimate counts. */

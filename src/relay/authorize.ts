@@ -82,11 +82,15 @@ export function authorize(exchange: Exchange, keys: readonly KeyRecord[]): KeyRe
   return key
 }
 
+/** TRACE is not among them: its reply repeats the request, and so the key. */
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
 function authorizeEndpoint(exchange: Exchange, { provider, prefix }: Route, rules: Rules): void {
   const { call, grant } = exchange
   const fault = checkPath(call.path)
   if (fault !== undefined) throw new SoakpError('invalid_path', `Refused because ${fault}.`)
   const method = call.request.method ?? ''
+  if (!methods.has(method)) throw new SoakpError('method_not_allowed')
   const match = prefix === '' ? matchEndpoint(provider, method, call.path) : matchUnderPrefix(provider, prefix, method, call.path)
   if (match.kind === 'endpoint') {
     exchange.endpoint = match.endpoint

@@ -2,6 +2,8 @@ import { SoakpError } from '../errors.js'
 import type { Exchange } from './exchange.js'
 
 const empty = Buffer.alloc(0)
+/** So many pieces are put together as they come: a body sent byte by byte must not cost a hundred times its size. */
+const mostPieces = 1024
 
 /**
  * Reads a request body into memory, for a rule or the metering to see. Rejects with `body_too_large` beyond `mostBytes`. The caller's `stop` ends the
@@ -12,7 +14,8 @@ export function readBody(exchange: Exchange, mostBytes: number, patienceMs: numb
   const stated = exchange.head?.contentLength
   if (stated !== undefined && stated > mostBytes) return Promise.reject(tooLarge(mostBytes))
   return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = []
+    const whole: Buffer[] = []
+    let pieces: Buffer[] = []
     let size = 0
     exchange.clientDeadlineAt = clock() + patienceMs
     request.on('data', (piece: Buffer) => {
@@ -25,10 +28,15 @@ export function readBody(exchange: Exchange, mostBytes: number, patienceMs: numb
         return
       }
       pieces.push(piece)
+      if (pieces.length === mostPieces) {
+        whole.push(Buffer.concat(pieces))
+        pieces = []
+      }
     })
     request.on('end', () => {
       exchange.clientDeadlineAt = 0
       exchange.bytesIn = size
+      if (whole.length > 0) pieces = [...whole, ...pieces]
       resolve(pieces.length === 1 ? (pieces[0] as Buffer) : pieces.length === 0 ? empty : Buffer.concat(pieces, size))
     })
     // when the client goes away the exchange's stop ends the call; this only keeps the error from being nobody's

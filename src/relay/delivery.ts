@@ -63,7 +63,9 @@ export class Delivery implements UpstreamSink {
     this.#status = status
     this.#reply = reply
     exchange.upstreamRequestId = reply.upstreamRequestId
-    if (status >= 400) this.#doubtful = []
+    // HTTP/2 has no way to say it (RFC 9110, section 15)
+    if (status > 599) this.#giveUp(new SoakpError('provider_broke_off', `Its status is ${status}.`))
+    else if (status >= 400) this.#doubtful = []
     else if (status >= 300 && status !== 304) this.#giveUp(new SoakpError('provider_redirected'))
     else this.#open(reply)
   }
@@ -113,10 +115,10 @@ export class Delivery implements UpstreamSink {
     }
     try {
       const verdict = this.#deps.judge(this.#status, reply, body)
-      if (isPromise(verdict)) verdict.then(decide, error => decide(asFailure(error)))
+      if (isPromise(verdict)) verdict.then(decide).catch(error => this.#giveUp(asFailure(error)))
       else decide(verdict)
     } catch (error) {
-      decide(asFailure(error))
+      this.#giveUp(asFailure(error))
     }
     return false
   }

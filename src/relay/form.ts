@@ -4,7 +4,7 @@ import { SoakpError } from '../errors.js'
 import { createFormScan } from '../lib/form-scan.js'
 import type { Endpoint } from '../providers/provider.js'
 import type { Exchange } from './exchange.js'
-import { judgeModels } from './inspect.js'
+import { judgeModels, modelsOfTarget } from './inspect.js'
 
 /**
  * A form on its way out under a rule about models: it streams, but its last bytes, the closing boundary among them, stay here until the model was seen
@@ -40,8 +40,9 @@ export function createForm(exchange: Exchange, endpoint: Endpoint, rules: Rules,
         const { fault, values } = scan.end()
         if (fault !== undefined)
           throw new SoakpError(fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body', fault === 'ambiguous' ? undefined : fault)
-        exchange.model = values[0] ?? null
-        judgeModels(rules, values, endpoint)
+        const models = [...modelsOfTarget(exchange, rules), ...values]
+        exchange.model = models[0] ?? null
+        judgeModels(rules, models, endpoint)
       } catch (error) {
         return fail(form, error)
       }

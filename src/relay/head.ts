@@ -34,11 +34,11 @@ function tokenOf(name: string, value: string): string {
   return schemes.has(value.slice(0, space).toLowerCase()) ? value.slice(space + 1).trim() : value
 }
 
-/** Throws `several_tokens`, and `real_key_sent` for what `looksReal` recognises as a provider's key. */
+/** Throws `several_tokens`, `invalid_request`, and `real_key_sent` for what `looksReal` recognises as a provider's key. */
 export function readHead(request: Request, looksReal: (text: string) => boolean): Head {
   const raw = request.rawHeaders
   let token: string | undefined
-  let contentType = ''
+  let contentType: string | undefined
   let contentLength: number | undefined
   let encoded = false
   let chunked = false
@@ -63,13 +63,16 @@ export function readHead(request: Request, looksReal: (text: string) => boolean)
         break
       }
       case 'content-type':
+        // whoever takes the other one reads another body than the rules did
+        if (contentType !== undefined && contentType !== value.toLowerCase())
+          throw new SoakpError('invalid_request', 'It names two content types.')
         contentType = value.toLowerCase()
         break
       case 'content-length':
         contentLength = Number(value)
         break
       case 'content-encoding':
-        encoded = value.toLowerCase() !== 'identity'
+        encoded ||= value.toLowerCase() !== 'identity'
         break
       case 'transfer-encoding':
         chunked = true
@@ -93,7 +96,7 @@ export function readHead(request: Request, looksReal: (text: string) => boolean)
     contentLength === undefined
       ? chunked || ('stream' in request && !request.stream.readableEnded && !request.stream.endAfterHeaders)
       : contentLength > 0
-  return { token, contentType, contentLength, encoded, hasBody, origin, expectsContinue, navigates, connectionNames }
+  return { token, contentType: contentType ?? '', contentLength, encoded, hasBody, origin, expectsContinue, navigates, connectionNames }
 }
 
 function readConnection(value: string, soFar: readonly string[]): readonly string[] {

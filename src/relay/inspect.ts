@@ -1,6 +1,6 @@
 import type { Rules } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
-import { compilePointers, type Pointers, type Scan, scanJson } from '../lib/json-scan.js'
+import { compilePointers, type Found, type Pointers, type Scan, scanJson } from '../lib/json-scan.js'
 import { spliceStreamOptions, streamOptionsPointers } from '../lib/json-splice.js'
 import type { Dialect, Endpoint } from '../providers/provider.js'
 import type { GrantRecord } from '../stores/records.js'
@@ -17,12 +17,15 @@ export interface Inspected {
   readonly original: Buffer
   /** The question for usage is ours: its answer is taken out again. */
   readonly injectedUsage: boolean
+  /** The question was put and refused; this is the call without it. */
+  readonly refusedToTell?: true
 }
 
 interface Wanted {
   readonly pointers: Pointers
   readonly models: ReadonlySet<string>
   readonly maxOutput: ReadonlySet<string>
+  readonly choices: ReadonlySet<string>
   readonly stream: string | undefined
 }
 
@@ -36,6 +39,7 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
     const pointers = [
       ...models,
       ...dialect.maxOutputPointers,
+      ...dialect.choicesPointers,
       ...(stream ? [stream] : []),
       ...(endpoint.includeUsage ? streamOptionsPointers : []),
     ]
@@ -43,6 +47,7 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
       pointers: compilePointers([...new Set(pointers)]),
       models: new Set(models),
       maxOutput: new Set(dialect.maxOutputPointers),
+      choices: new Set(dialect.choicesPointers),
       stream,
     }
     wanted.set(endpoint, plan)
@@ -53,24 +58,37 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
 const isForm = (contentType: string) => contentType.startsWith('multipart/form-data')
 const isJson = (contentType: string) => contentType.startsWith('application/json') || /^[^;]*\+json/.test(contentType)
 
+const mayGenerate = (method: string | undefined) => method !== 'GET' && method !== 'HEAD' && method !== 'DELETE'
+
 /** Whether a rule of the grant depends on what this call's body says. */
 function isRuled(exchange: Exchange, rules: Rules, grant: GrantRecord): boolean {
   return rules.limitsModels || (grant.maxOutputTokens !== null && exchange.endpoint?.estimate === true)
 }
 
-/** Throws `model_unknown` where a rule about models meets a call that nothing is known of, `encoded_body` where it would have to look into a compressed one. */
+/** A body in another charset than UTF-8 may hold other names than the ones seen in its bytes. */
+const otherCharset = /;\s*charset\s*=\s*(?!"?utf-?8\b)/
+
+/**
+ * Throws where a rule cannot be held against the call: `model_unknown`, `output_too_large` where nothing is known of the endpoint, `encoded_body` and
+ * `invalid_body` where the body cannot be looked into.
+ */
 export function planBody(exchange: Exchange, rules: Rules, grant: GrantRecord): BodyPlan {
   const { head, endpoint } = exchange
   const ruled = isRuled(exchange, rules, grant)
   if (!head) throw new SoakpError('internal', 'planBody before readHead')
   if (rules.limitsModels && !endpoint) throw new SoakpError('model_unknown', 'soakp does not know this endpoint.')
+  if (!endpoint && grant.maxOutputTokens !== null && mayGenerate(exchange.call.request.method))
+    throw new SoakpError('output_too_large', 'soakp does not know this endpoint.')
   if (!head.hasBody) return 'none'
   if (!endpoint) return 'stream'
-  const form = isForm(head.contentType)
   if (ruled && head.encoded && endpoint.models.length > 0) throw new SoakpError('encoded_body')
-  if (form) return rules.limitsModels && endpoint.models.some(place => place.in === 'multipart') ? 'form' : 'stream'
+  if (isForm(head.contentType)) {
+    if (endpoint.models.some(place => place.in === 'multipart')) return rules.limitsModels ? 'form' : 'stream'
+    if (!ruled) return 'stream'
+  }
   const inBody = endpoint.models.some(place => place.in === 'json') || endpoint.includeUsage === true || endpoint.estimate === true
   if (!inBody || head.encoded) return 'stream'
+  if (ruled && otherCharset.test(head.contentType)) throw new SoakpError('invalid_body', 'Send it as UTF-8.')
   // under a rule a body is read whatever it calls itself: some providers take JSON under any type
   return ruled || isJson(head.contentType) ? 'read' : 'stream'
 }
@@ -92,20 +110,23 @@ export function inspectBody(
     if (!isRuled(exchange, rules, grant)) return { body, original: body, injectedUsage: false }
     throw new SoakpError(scan.fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body')
   }
-  const models: string[] = exchange.model === null ? [] : [exchange.model]
+  const models = modelsOfTarget(exchange, rules)
   let streams = false
-  let mostOutput: number | undefined
+  const outputs: Found['value'][] = []
+  let choices = 1
   for (const { pointer, value } of scan.found) {
     if (plan.models.has(pointer)) {
       if (typeof value === 'string') models.push(bareModel(value, dialect))
       else if (value !== null && rules.limitsModels) throw new SoakpError('model_unknown', `${pointer} is not a text.`)
     } else if (plan.maxOutput.has(pointer)) {
-      if (typeof value === 'number') mostOutput = Math.max(mostOutput ?? 0, value)
+      if (value !== null) outputs.push(value)
+    } else if (plan.choices.has(pointer)) {
+      if (value !== null) choices = Math.max(choices, typeof value === 'number' ? value : Number.NaN)
     } else if (pointer === plan.stream) streams = value === true
   }
   exchange.model = models[0] ?? null
   judgeModels(rules, models, endpoint)
-  judgeOutput(grant, endpoint, mostOutput)
+  judgeOutput(grant, endpoint, outputs, choices)
   if (!mayAsk || !endpoint.includeUsage || !streams) return { body, original: body, injectedUsage: false }
   const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
   return { body: splice.body, original: body, injectedUsage: splice.injected }
@@ -115,19 +136,25 @@ function bareModel(name: string, { modelPrefix }: Dialect): string {
   return modelPrefix !== undefined && name.startsWith(modelPrefix) ? name.slice(modelPrefix.length) : name
 }
 
-/** Judges a call without a body: its model can only stand in the path or the query. */
-export function inspectQuery(exchange: Exchange, rules: Rules): void {
+/** Models that stand in the path or the query. Throws `ambiguous_body` where a rule meets two of one name. */
+export function modelsOfTarget(exchange: Exchange, rules: Rules): string[] {
   const { endpoint, call } = exchange
-  if (!endpoint) return
   const models = exchange.model === null ? [] : [exchange.model]
-  for (const place of endpoint.models) {
+  for (const place of endpoint?.models ?? []) {
     if (place.in !== 'query' || call.query === '') continue
     const values = new URLSearchParams(call.query).getAll(place.name)
     if (values.length > 1 && rules.limitsModels) throw new SoakpError('ambiguous_body', `The query names ${place.name} twice.`)
     models.push(...values)
   }
+  return models
+}
+
+/** Judges a call whose body says nothing of a model: it can only stand in the path or the query. */
+export function inspectTarget(exchange: Exchange, rules: Rules): void {
+  if (!exchange.endpoint) return
+  const models = modelsOfTarget(exchange, rules)
   exchange.model = models[0] ?? null
-  judgeModels(rules, models, endpoint)
+  judgeModels(rules, models, exchange.endpoint)
 }
 
 /** A form's models, once they have been seen. */
@@ -139,9 +166,13 @@ export function judgeModels(rules: Rules, models: readonly string[], endpoint: E
   if (models.length === 0 && endpoint.models.length > 0) throw new SoakpError('model_unknown')
 }
 
-function judgeOutput(grant: GrantRecord, endpoint: Endpoint, mostOutput: number | undefined): void {
+/** Servers take a text or a number below one for something else than it says, so only a plain count is one. */
+function judgeOutput(grant: GrantRecord, endpoint: Endpoint, outputs: readonly Found['value'][], choices: number): void {
   const limit = grant.maxOutputTokens
   if (limit === null || endpoint.estimate !== true) return
-  if (mostOutput === undefined) throw new SoakpError('output_too_large', `Say how much is wanted: at most ${limit} model tokens.`)
-  if (!(mostOutput <= limit)) throw new SoakpError('output_too_large', `At most ${limit} model tokens.`)
+  if (outputs.length === 0) throw new SoakpError('output_too_large', `Say how much is wanted: at most ${limit} model tokens.`)
+  for (const value of outputs) {
+    if (typeof value !== 'number' || !(value >= 1 && value * choices <= limit))
+      throw new SoakpError('output_too_large', `At most ${limit} model tokens, all choices together.`)
+  }
 }

@@ -19,7 +19,7 @@ import { type Ending, type Exchange, newExchange } from './exchange.js'
 import { createForm } from './form.js'
 import { readHead } from './head.js'
 import type { ReplyHead } from './headers.js'
-import { type Inspected, inspectBody, inspectQuery, planBody } from './inspect.js'
+import { type Inspected, inspectBody, inspectTarget, planBody } from './inspect.js'
 import { holdsKey } from './leaks.js'
 import { promptBytes } from './meter.js'
 import { forward } from './outgoing.js'
@@ -77,11 +77,13 @@ export function createRelay(deps: RelayDeps): Relay {
     const grant = authenticate(exchange, head.token)
     exchange.grant = isPromise(grant) ? await grant : grant
     exchange.originAllowed = originAllowed(exchange, settingsAllow)
+    // before anything that would leave a line: lines that cannot be written pile up
+    if (!ledger.healthy) throw new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 })
     const keys = policy.keys(exchange.grant.record.tenant, call.provider)
     const key = authorize(exchange, isPromise(keys) ? await keys : keys)
     exchange.key = key
-    if (!ledger.healthy) throw new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 })
     exchange.hold = limits.reserve(exchange.grant.record)
+    if (exchange.stopped) throw new SoakpError('client_gone')
     const inspected = await takeBody(exchange, exchange.grant)
     attempt(exchange, key, inspected)
   }
@@ -112,11 +114,8 @@ export function createRelay(deps: RelayDeps): Relay {
     const { call, head, provider, endpoint } = exchange
     const rules = rulesOf(record)
     const plan = planBody(exchange, rules, record)
+    if (plan === 'none' || plan === 'stream') inspectTarget(exchange, rules)
     if (head?.expectsContinue && plan !== 'none') call.response.writeContinue()
-    if (plan === 'none') {
-      inspectQuery(exchange, rules)
-      return undefined
-    }
     if (plan !== 'read' || !provider) return undefined
     const body = await readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
     exchange.promptBytes = promptBytes(body)
@@ -170,6 +169,8 @@ export function createRelay(deps: RelayDeps): Relay {
       },
       record: (ending: Ending, done) => {
         if (ending.status < 400 && key.rejectedAtMs !== null) deps.keyVerdict(key, false)
+        // only what then went well was refused for that: else any client could end the asking by what it sends
+        if (ending.status < 400 && inspected?.refusedToTell) neverAsk.add(askName(exchange))
         book.record(exchange, ending, done)
       },
     })
@@ -188,8 +189,7 @@ export function createRelay(deps: RelayDeps): Relay {
     const { provider } = routeOf(key)
     const text = body.toString('utf8')
     if (inspected?.injectedUsage && (status === 400 || status === 422) && text.includes('stream_options')) {
-      neverAsk.add(askName(exchange))
-      again(exchange, key, { body: inspected.original, original: inspected.original, injectedUsage: false })
+      again(exchange, key, { body: inspected.original, original: inspected.original, injectedUsage: false, refusedToTell: true })
       return 'again' as const
     }
     if (provider.keyRefused(status, text)) {

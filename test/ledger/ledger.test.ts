@@ -79,3 +79,15 @@ t.test('an entry recorded while a slow commit is under way goes into the next on
   await second
   t.same(commits, [['a'], ['b']])
 })
+
+t.test('a call that fails on the news of its line keeps it from no other', async t => {
+  const { store } = recording()
+  const ledger = createLedger({ store, log })
+  await new Promise<void>(resolve => {
+    ledger.record(anEntry({ id: 'a' }), () => {
+      throw new Error('broken')
+    })
+    ledger.record(anEntry({ id: 'b' }), () => resolve())
+  })
+  t.equal(ledger.waiting, 0)
+})

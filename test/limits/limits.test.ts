@@ -80,3 +80,17 @@ t.test('guessing from one address, or one /64, is stopped, and its neighbours ar
   now += 70_000
   t.equal(guessing.blockedForMs('2001:db8:0:1::1'), 0)
 })
+
+t.test('a rate that is changed to another length of time counts anew, and lets go again in its own time', async t => {
+  let now = 1_700_000_000_000
+  const limits = createLimits(() => now)
+  const id = aGrant({}).id
+  const hourly = aGrant({ id, rate: '5/h' })
+  const daily = aGrant({ id, rate: '5/d' })
+  for (let call = 0; call < 5; call++) limits.reserve(hourly)
+  t.throws(() => limits.reserve(hourly), { code: 'rate_limited' })
+  for (let call = 0; call < 5; call++) limits.reserve(daily)
+  t.throws(() => limits.reserve(daily), { code: 'rate_limited' })
+  now += 2 * 86_400_000
+  t.ok(limits.reserve(daily))
+})
