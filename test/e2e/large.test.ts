@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpsRequest } from 'node:https'
 import t from 'tap'
-import { call, callHttp2, http2, open, rawTls } from '../support/clients.js'
+import { answerOf, call, callHttp2, http2, open, rawTls } from '../support/clients.js'
 import type { Daemon } from '../support/daemon.js'
-import { head, json } from '../support/scripts.js'
+import { chunk, head, json, lastChunk } from '../support/scripts.js'
 import { makeStage } from '../support/stage.js'
-import { until } from '../support/until.js'
+import { until, within } from '../support/until.js'
 import { seen } from '../support/upstream.js'
 
 // Bodies of 100 MB in both directions. Memory is bounded by what is in flight, not by what a body weighs.
@@ -116,6 +116,35 @@ t.test('large bodies', async t => {
       const grown = memory()
       t.ok(grown < bound, `${version} grew by ${grown / megabyte} MB`)
     }
+  })
+
+  await t.test('a provider that ends its connection while the client does not read harms nothing, however the reply is framed', async t => {
+    const body = Buffer.alloc(4 * megabyte, 'x')
+    const framings = {
+      'by its length': [['Content-Length', `${body.length}`]],
+      'by the connection’s end': [],
+      'in chunks': [['Transfer-Encoding', 'chunked']],
+    } as const
+    for (const [title, fields] of Object.entries(framings)) {
+      for (const end of ['close', 'reset'] as const) {
+        upstream.use(async exchange => {
+          await exchange.body()
+          await exchange.send(head(200, [['Content-Type', 'audio/mpeg'], ['Connection', 'close'], ...fields]))
+          await exchange.send(title === 'in chunks' ? Buffer.concat([chunk(body), Buffer.from(lastChunk)]) : body)
+          exchange[end]()
+        })
+        const response = await open(daemon, { path: '/openai/v1/audio/speech', token, body: '{"model":"tts-1","input":"x"}' })
+        response.pause()
+        await until(() => false, 'nothing', undefined, 200).catch(() => {})
+        const read = answerOf(response)
+        response.resume()
+        const answer = await within(read, title)
+        if (end === 'close') t.ok(answer.complete && answer.body.equals(body), title)
+        t.ok(daemon.alive(), `${title}, ${end}`)
+      }
+    }
+    upstream.use(json({ fine: true }))
+    t.equal((await call(daemon, { path: '/openai/v1/audio/speech', token, body: '{"model":"tts-1","input":"x"}' })).status, 200)
   })
 
   await t.test('a JSON body beyond what can be checked is refused when a rule has to see it', async t => {
