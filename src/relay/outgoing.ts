@@ -67,6 +67,8 @@ export function forward(
     headers.push('content-length', String(head.contentLength))
   const { auth } = route
   if (route.provider.serve) {
+    // inside this process nothing stands in for the key, which is worth nothing
+    addCredential(headers, auth, secret.expose())
     secret.wipe()
     return route.provider.serve({ method: call.request.method ?? 'GET', path: pathOf(exchange, route, ''), headers, body }, sink)
   }
