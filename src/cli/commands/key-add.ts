@@ -21,8 +21,7 @@ export function keyAdd(cli: Cli): Command {
   return new Command('add')
     .description('put an AI provider key into the vault')
     .argument('<provider>', 'whose key it is: openai, anthropic, gemini …, or a name of your own with --base-url')
-    .argument('[nothing...]')
-    .usage('[options] <provider>')
+    .allowExcessArguments()
     .option('--name <text>', 'how you will recognise it', 'default')
     .option('--base-url <url>', "replaces the provider's origin; may carry a path prefix")
     .option('--allow-private', 'the base URL may lie in a private network')
@@ -35,7 +34,7 @@ export function keyAdd(cli: Cli): Command {
     .option('--from-env <var>', 'read the key from this environment variable')
     .option('--stdin', 'read the key from standard input')
     .option('--no-verify', 'do not ask the provider whether the key works')
-    .action((provider: string, excess: string[], options: Options) => add(cli, provider, excess, options))
+    .action((provider: string, options: Options, command: Command) => add(cli, provider, command.args.slice(1), options))
 }
 
 async function add(cli: Cli, provider: string, excess: readonly string[], options: Options): Promise<void> {
