@@ -144,6 +144,11 @@ export class SoakpError extends Error {
     return errors[this.code].exit
   }
 
+  /** Seconds for `Retry-After`: always known where the client is to come back later. */
+  get waitSeconds(): number | undefined {
+    return this.retryAfterSeconds ?? (this.retryable && (this.status === 429 || this.status === 503) ? 1 : undefined)
+  }
+
   /** Whether waiting and trying again can help. */
   get retryable(): boolean {
     return 'retry' in errors[this.code]

@@ -27,6 +27,8 @@ export const anthropic: Provider = {
   defaultHeaders: { 'anthropic-version': '2023-06-01' },
   allowRequestHeaders: [],
   dropRequestHeaders: [],
+  // would have the key taken for an OAuth token
+  gatedHeader: { name: 'anthropic-beta', drops: /^oauth-/i },
   dropResponseHeaders: [],
   keyRefused: status => status === 401,
 }

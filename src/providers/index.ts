@@ -84,6 +84,7 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
     allowRequestHeaders: [],
     dropRequestHeaders: [],
     dropResponseHeaders: known?.dropResponseHeaders ?? [],
+    ...(known?.gatedHeader === undefined ? {} : { gatedHeader: known.gatedHeader }),
     ...(known?.tokenQuery === undefined ? {} : { tokenQuery: known.tokenQuery }),
     keyRefused: (status, body) => known?.keyRefused(status, body) ?? status === 401,
   }

@@ -133,6 +133,8 @@ export interface Provider {
   readonly allowRequestHeaders: readonly string[]
   /** Request headers, lower case, dropped for this provider on top of the global deny-list; `*` at the end stands for any rest. */
   readonly dropRequestHeaders: readonly string[]
+  /** A request header, lower case, whose value is a list (RFC 9110, section 5.6.1), and which of its members never travel. */
+  readonly gatedHeader?: { readonly name: string; readonly drops: RegExp }
   /** Response headers, lower case, dropped on top of the global deny-list. */
   readonly dropResponseHeaders: readonly string[]
   /** Which header carries a key's organization and project, where the provider has such. */

@@ -36,6 +36,11 @@ export function readBody(exchange: Exchange, mostBytes: number, patienceMs: numb
     request.on('end', () => {
       exchange.clientDeadlineAt = 0
       exchange.bytesIn = size
+      // HTTP/2 makes an end of a stream that was reset
+      if (request.aborted) {
+        reject(new SoakpError('client_gone'))
+        return
+      }
       if (whole.length > 0) pieces = [...whole, ...pieces]
       resolve(pieces.length === 1 ? (pieces[0] as Buffer) : pieces.length === 0 ? empty : Buffer.concat(pieces, size))
     })

@@ -209,7 +209,14 @@ export class Delivery implements UpstreamSink {
   #stop(reason: 'client_gone' | 'cut'): void {
     if (this.#ended) return
     this.#ended = true
+    const { exchange, clock, refuse } = this.#deps
+    // nothing was said yet, so whose body did not come can be told so
+    const late = !exchange.answered && exchange.clientDeadlineAt !== 0 && exchange.clientDeadlineAt <= clock()
     this.#upstream?.abort()
+    if (late && reason === 'cut') {
+      refuse(new SoakpError('client_timeout'))
+      return
+    }
     const { tail: _, ...read } = this.#read()
     const status = reason === 'client_gone' ? 499 : this.#status || 503
     this.#deps.record({ status, outcome: reason, errorCode: reason === 'client_gone' ? 'client_gone' : null, ...read }, () => this.#reset())

@@ -92,7 +92,7 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at
     subject: grant.record.subject,
     keyId: exchange.key?.id ?? null,
     provider: call.provider.slice(0, longest),
-    method: call.request.method ?? '',
+    method: (call.request.method ?? '').slice(0, longest),
     endpoint: endpoint?.pattern ?? call.path.slice(0, longest),
     model: (exchange.model ?? ending.model ?? null)?.slice(0, longest) ?? null,
     status: ending.status,

@@ -1,4 +1,4 @@
-import { Transform, type TransformCallback } from 'node:stream'
+import { type Readable, Transform, type TransformCallback } from 'node:stream'
 import type { Rules } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import { createFormScan } from '../lib/form-scan.js'
@@ -10,7 +10,13 @@ import { judgeModels, modelsOfTarget } from './inspect.js'
  * A form on its way out under a rule about models: it streams, but its last bytes, the closing boundary among them, stay here until the model was seen
  * and allowed. What is refused never becomes a whole request. `refused` gets the refusal; the stream is then destroyed, which aborts the upstream call.
  */
-export function createForm(exchange: Exchange, endpoint: Endpoint, rules: Rules, refused: (error: SoakpError) => void): Transform {
+export function createForm(
+  exchange: Exchange,
+  upload: Readable,
+  endpoint: Endpoint,
+  rules: Rules,
+  refused: (error: SoakpError) => void,
+): Transform {
   const fields = new Set(endpoint.models.flatMap(place => (place.in === 'multipart' ? [place.field] : [])))
   const scan = createFormScan(rawContentType(exchange), fields)
   let held: Buffer[] = []
@@ -51,8 +57,11 @@ export function createForm(exchange: Exchange, endpoint: Endpoint, rules: Rules,
       done()
     },
   })
-  exchange.call.request.on('error', () => form.destroy())
-  exchange.call.request.pipe(form)
+  upload.on('close', () => {
+    if (!upload.readableEnded) form.destroy()
+  })
+  form.on('close', () => upload.destroy())
+  upload.pipe(form)
   return form
 }
 

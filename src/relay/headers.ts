@@ -152,17 +152,25 @@ function planOf(provider: Provider): HeaderPlan {
 /** The client's headers as the provider may see them: names and values in turn, without any credential and without a length. */
 export function requestHeaders(provider: Provider, head: Head, raw: readonly string[]): string[] {
   const { dropsRequest, defaults } = planOf(provider)
+  const { gatedHeader } = provider
   const headers: string[] = ['accept-encoding', 'identity']
   let absent = defaults
   for (let at = 0; at < raw.length; at += 2) {
     const name = (raw[at] as string).toLowerCase()
     if (name.charCodeAt(0) === colon || dropsRequest(name)) continue
     if (head.connectionNames.length > 0 && head.connectionNames.includes(name)) continue
-    headers.push(name, raw[at + 1] as string)
+    const value = gatedHeader?.name === name ? withoutMembers(raw[at + 1] as string, gatedHeader.drops) : (raw[at + 1] as string)
+    if (value === '' && gatedHeader?.name === name) continue
+    headers.push(name, value)
     if (absent.length > 0) absent = absent.filter(([defaultName]) => defaultName !== name)
   }
   for (const [name, value] of absent) headers.push(name, value)
   return headers
+}
+
+function withoutMembers(list: string, drops: RegExp): string {
+  const members = list.split(',').map(member => member.trim())
+  return members.some(member => drops.test(member)) ? members.filter(member => !drops.test(member)).join(',') : list
 }
 
 const colon = 58

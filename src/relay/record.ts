@@ -208,6 +208,24 @@ function answer(exchange: Exchange, error: SoakpError): void {
   // what is left of the body would be taken for the next request
   if (unread && !small) headers.push('connection', 'close')
   ;(response as ServerResponse).writeHead(status, headers)
-  response.end(request.method === 'HEAD' ? undefined : body)
+  const last = request.method === 'HEAD' ? undefined : body
+  const stillSends = unread && !small && !exchange.head?.expectsContinue && error.code !== 'client_timeout'
+  if (stillSends && last) lastWords(exchange, last)
+  else response.end(last)
   if (unread && small) request.resume()
+}
+
+const lastWordsMs = 1000
+
+/** Closing at once upon a client that is still sending would reset the connection, and the reply be lost on the way (RFC 9112, section 9.6). */
+function lastWords({ call: { request, response } }: Exchange, body: Buffer): void {
+  const end = () => {
+    clearTimeout(timer)
+    if (!response.writableEnded) response.end()
+  }
+  const timer = setTimeout(end, lastWordsMs)
+  response.once('close', end)
+  request.once('end', end)
+  ;(response as ServerResponse).write(body)
+  request.resume()
 }

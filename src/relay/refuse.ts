@@ -38,7 +38,7 @@ export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
     ...ownHeaders(exchange),
   ]
   if (!error.retryable) headers.push('x-should-retry', 'false')
-  if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds))
+  if (error.waitSeconds !== undefined) headers.push('retry-after', String(error.waitSeconds))
   if (error.status === 401) headers.push('www-authenticate', 'Bearer realm="soakp"')
   return { status: error.status, headers, body }
 }
@@ -51,8 +51,8 @@ export function ownHeaders(exchange: Exchange): string[] {
     headers.push('ratelimit-limit', String(rate.limit), 'ratelimit-remaining', String(rate.remaining))
     headers.push('ratelimit-reset', String(Math.ceil(rate.resetMs / 1000)))
   }
-  const origin = exchange.head?.origin
-  if (origin !== undefined && exchange.originAllowed) {
+  const origin = exchange.originAllowed ? exchange.call.request.headers.origin : undefined
+  if (origin !== undefined) {
     for (const [name, value] of Object.entries(corsHeaders(origin))) headers.push(name, value)
   } else headers.push('vary', 'Origin')
   return headers

@@ -25,6 +25,7 @@ import { promptBytes } from './meter.js'
 import { forward } from './outgoing.js'
 import { createBook } from './record.js'
 import { originAllowed, toSoakpError } from './refuse.js'
+import { createUpload } from './upload.js'
 
 export interface Relay {
   /** Takes the call and answers it; never throws, never rejects. */
@@ -88,6 +89,25 @@ export function createRelay(deps: RelayDeps): Relay {
     attempt(exchange, key, inspected)
   }
 
+  /** A page has to be able to read why it was refused, also where it is not known yet who asks. */
+  function turnAway(exchange: Exchange, error: SoakpError): void {
+    const { origin } = exchange.call.request.headers
+    if (exchange.grant || origin === undefined) {
+      book.refuse(exchange, error)
+      return
+    }
+    const allows = settingsAllow(origin) || anyGrantAllows(origin).catch(() => false)
+    Promise.resolve(allows).then(allowed => {
+      exchange.originAllowed = allowed
+      book.refuse(exchange, error)
+    })
+  }
+
+  async function anyGrantAllows(origin: string): Promise<boolean> {
+    await policy.refresh()
+    return (await policy.origins(deps.now())).has(origin)
+  }
+
   /** Failed attempts are budgeted by address. A token that was good before is never held up by them; one that names a live grant is still verified. */
   function authenticate(exchange: Exchange, token: string | undefined): LiveGrant | Promise<LiveGrant> {
     const { address } = exchange.call
@@ -141,15 +161,14 @@ export function createRelay(deps: RelayDeps): Relay {
   }
 
   function bodyOf(exchange: Exchange, inspected: Inspected | undefined, delivery: Delivery): Buffer | NodeJS.ReadableStream | undefined {
-    const { head, endpoint, grant, call } = exchange
+    const { head, endpoint, grant } = exchange
     if (inspected) return inspected.body
     if (!head?.hasBody || !grant) return undefined
     const rules = rulesOf(grant.record)
     const ruled =
       rules.limitsModels && endpoint?.models.some(place => place.in === 'multipart') && head.contentType.startsWith('multipart/form-data')
-    return ruled && endpoint
-      ? createForm(exchange, endpoint, rules, error => delivery.fail(error))
-      : (call.request as NodeJS.ReadableStream)
+    const upload = createUpload(exchange, settings.clientTimeoutMs, clock)
+    return ruled && endpoint ? createForm(exchange, upload, endpoint, rules, error => delivery.fail(error)) : upload
   }
 
   function deliver(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): Delivery {
@@ -215,17 +234,14 @@ export function createRelay(deps: RelayDeps): Relay {
     handle(call) {
       const exchange = newExchange(call, clock())
       book.open(exchange)
-      run(exchange).catch(error => book.refuse(exchange, toSoakpError(error)))
+      run(exchange).catch(error => turnAway(exchange, toSoakpError(error)))
     },
 
     get openCalls() {
       return book.size
     },
 
-    async allowsOrigin(origin) {
-      await policy.refresh()
-      return (await policy.origins(deps.now())).has(origin)
-    },
+    allowsOrigin: anyGrantAllows,
 
     drain: graceMs => book.drain(graceMs),
   }

@@ -117,7 +117,7 @@ function answerError(log: Logger, thrown: FastifyError | SoakpError, request: Fa
   const line = { requestId: request.id, method: request.method, url: loggedUrl(request.url), status: error.status, code: error.code }
   if (error.status >= 500) log.error({ ...line, err: error }, 'a request failed')
   else log.debug(line, 'a request was refused')
-  if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
+  if (error.waitSeconds !== undefined) reply.header('retry-after', error.waitSeconds)
   reply.headers(plainHeaders).header('x-request-id', request.id).code(error.status).type(problemType)
   reply.send(problem(error.code, error.detail, request.id))
 }

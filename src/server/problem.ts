@@ -53,7 +53,7 @@ export function sendProblem(response: Response, error: SoakpError, requestId: st
     'x-request-id': requestId,
     ...headers,
   }
-  if (error.retryAfterSeconds !== undefined) head['retry-after'] = error.retryAfterSeconds
+  if (error.waitSeconds !== undefined) head['retry-after'] = error.waitSeconds
   raw.writeHead(error.status, head)
   if (raw.req?.method === 'HEAD') raw.end()
   else raw.end(body)

@@ -105,3 +105,9 @@ t.test('a query keeps what it says but for credentials and method overrides, how
   t.equal(cleanQuery('?%24httpMethod=DELETE&x=1', undefined), '?x=1')
   t.equal(cleanQuery('?appid=mine&q=1', 'appid'), '?q=1')
 })
+
+t.test('a beta of Anthropic’s that would have the key taken for another kind of credential does not travel, others do', async t => {
+  t.match(outgoing(anthropic, 'Anthropic-Beta', 'oauth-2025-04-20, files-api-2025-04-14'), { 'anthropic-beta': 'files-api-2025-04-14' })
+  t.match(outgoing(anthropic, 'anthropic-beta', 'a-1, b-2'), { 'anthropic-beta': 'a-1, b-2' })
+  t.notOk('anthropic-beta' in outgoing(anthropic, 'anthropic-beta', 'OAuth-2025-04-20'))
+})
