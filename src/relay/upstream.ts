@@ -103,25 +103,15 @@ class Relayed implements UpstreamReply {
   }
 }
 
-const connectCodes: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ETIMEDOUT',
-  'EADDRNOTAVAIL',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
-
 /** A failure in our words. Only `provider_unreachable` means that the provider cannot have seen the request. */
 function explain(cause: Error, sent: boolean): SoakpError {
   if (cause instanceof SoakpError) return cause
   const code = String((cause as NodeJS.ErrnoException).code ?? '')
   if (cause instanceof undiciErrors.HeadersTimeoutError || cause instanceof undiciErrors.BodyTimeoutError)
     return new SoakpError('provider_timeout', undefined, { cause })
-  if (!sent || connectCodes.has(code)) return new SoakpError('provider_unreachable', unreachable(code, cause), { cause })
   if (cause instanceof undiciErrors.InvalidArgumentError) return new SoakpError('invalid_request', undefined, { cause })
+  // by `sent` and not by the code: a connection in use can fail with ETIMEDOUT too, when the work may have been done
+  if (!sent) return new SoakpError('provider_unreachable', unreachable(code, cause), { cause })
   return new SoakpError('provider_broke_off', undefined, { cause })
 }
 
