@@ -21,6 +21,8 @@ t.test(
       const { databaseKey } = await openHome(loadSettings())
       const db = connect({ file: ${JSON.stringify(file)}, databaseKey, create: false, durability: 'normal' })
       db.exec('BEGIN IMMEDIATE')
+      // a connection that nothing refers to is closed when it is collected
+      process.on('exit', () => db.close())
       process.stdout.write('locked')
       process.stdin.resume()`
       const holder = spawn(process.execPath, ['--input-type=module', '-e', script], { env: home.env, stdio: ['pipe', 'pipe', 'inherit'] })
