@@ -9,7 +9,7 @@ import type { Secret } from './secret.js'
  * written: the plaintext is never a string.
  */
 export interface StandIn {
-  /** Letters, digits and `~`: may stand in a header's value and in a query. */
+  /** Letters, digits, `.` and `~`: may stand in a header's value and in a query. */
   readonly text: string
   /** The request is not going to be written, or has been: wipes the secret. Harmless when repeated. */
   withdraw(): void
@@ -17,21 +17,45 @@ export interface StandIn {
 
 /** Nobody outside can write it by chance or guess it. */
 const mark = `~${randomBytes(16).toString('hex')}~`
-const waiting = new Map<string, Buffer>()
 let made = 0
+
+/** Places for secrets that wait to be written, used again and again: a map whose entries come and go with every call would keep dead calls in memory. */
+const places: (Waiting | undefined)[] = []
+const free: number[] = []
+
+class Waiting implements StandIn {
+  readonly text: string
+  readonly #place: number
+  #bytes: Buffer | undefined
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+    this.#place = free.pop() ?? places.length
+    // the number tells a stand-in from an earlier one in the same place
+    this.text = `${mark}${this.#place}.${(made++).toString(36)}~`
+    places[this.#place] = this
+  }
+
+  /** The secret, once. */
+  take(): Buffer | undefined {
+    const bytes = this.#bytes
+    if (bytes === undefined) return undefined
+    this.#bytes = undefined
+    places[this.#place] = undefined
+    free.push(this.#place)
+    return bytes
+  }
+
+  withdraw(): void {
+    this.take()?.fill(0)
+  }
+}
 
 /** Takes the secret's bytes over, percent-encoded (RFC 3986) for a query; the caller may wipe its own. Throws `key_unreadable` for one that would break out of its place. */
 export function standIn(secret: Secret, place: 'header' | 'query'): StandIn {
   const bytes = place === 'query' ? percentEncode(secret.bytes()) : Buffer.from(secret.bytes())
   if (bytes.some(byte => byte < 0x20 || byte === 0x7f)) throw new SoakpError('key_unreadable', 'It holds control characters.')
-  const name = (made++).toString(36)
-  waiting.set(name, bytes)
-  return {
-    text: `${mark}${name}~`,
-    withdraw() {
-      if (waiting.delete(name)) bytes.fill(0)
-    },
-  }
+  return new Waiting(bytes)
 }
 
 /** Makes the socket write secrets where their stand-ins are. Strings only: bodies are bytes and pass untouched. */
@@ -49,14 +73,13 @@ export function fillIn(socket: Socket): void {
 
 function writeFilled(socket: Socket, write: Socket['write'], head: string, at: number): boolean {
   const end = head.indexOf('~', at + mark.length)
-  const name = head.slice(at + mark.length, end)
-  const secret = waiting.get(name)
+  const waiting = places[Number.parseInt(head.slice(at + mark.length, end), 10)]
+  const secret = waiting?.text === head.slice(at, end + 1) ? waiting.take() : undefined
   if (secret === undefined) {
     // a stand-in that went out would look like a wrong key to the provider
     socket.destroy(new Error('the request was withdrawn'))
     return false
   }
-  waiting.delete(name)
   const size = at + secret.length + head.length - end - 1
   // of the shared pool, which lies outside the heap too; wiped as soon as the kernel has it
   const bytes = Buffer.allocUnsafe(size)

@@ -1,53 +1,81 @@
 import { SoakpError } from '../errors.js'
-import type { Exchange } from './exchange.js'
+import type { Exchange, Stoppable, StopReason } from './exchange.js'
 
 const empty = Buffer.alloc(0)
 /** So many pieces are put together as they come: a body sent byte by byte must not cost a hundred times its size. */
 const mostPieces = 1024
 
 /**
- * Reads a request body into memory, for a rule or the metering to see. Rejects with `body_too_large` beyond `mostBytes`. The caller's `stop` ends the
- * waiting; the sweep of open calls ends it when nothing comes for `patienceMs`.
+ * Reads a request body into memory, for a rule or the metering to see. Rejects with `body_too_large` beyond `mostBytes`, and when the exchange is
+ * stopped: because the client went away, or because nothing came for `patienceMs`.
  */
 export function readBody(exchange: Exchange, mostBytes: number, patienceMs: number, clock: () => number): Promise<Buffer> {
-  const { request } = exchange.call
   const stated = exchange.head?.contentLength
   if (stated !== undefined && stated > mostBytes) return Promise.reject(tooLarge(mostBytes))
-  return new Promise((resolve, reject) => {
-    const whole: Buffer[] = []
-    let pieces: Buffer[] = []
-    let size = 0
-    exchange.clientDeadlineAt = clock() + patienceMs
-    request.on('data', (piece: Buffer) => {
-      exchange.clientDeadlineAt = clock() + patienceMs
-      size += piece.length
-      if (size > mostBytes) {
-        request.removeAllListeners('data')
-        exchange.clientDeadlineAt = 0
-        reject(tooLarge(mostBytes))
-        return
-      }
-      pieces.push(piece)
-      if (pieces.length === mostPieces) {
-        whole.push(Buffer.concat(pieces))
-        pieces = []
-      }
-    })
-    request.on('end', () => {
-      exchange.clientDeadlineAt = 0
-      exchange.bytesIn = size
-      // HTTP/2 makes an end of a stream that was reset
-      if (request.aborted) {
-        reject(new SoakpError('client_gone'))
-        return
-      }
-      if (whole.length > 0) pieces = [...whole, ...pieces]
-      resolve(pieces.length === 1 ? (pieces[0] as Buffer) : pieces.length === 0 ? empty : Buffer.concat(pieces, size))
-    })
-    // when the client goes away the exchange's stop ends the call; this only keeps the error from being nobody's
-    request.on('error', cause => reject(new SoakpError('client_gone', undefined, { cause })))
-    exchange.stop = reason => reject(new SoakpError(reason === 'client_gone' ? 'client_gone' : 'client_timeout'))
-  })
+  return new Promise((resolve, reject) => new Reading(exchange, { mostBytes, patienceMs, clock, resolve, reject }))
+}
+
+interface ReadingOptions {
+  readonly mostBytes: number
+  readonly patienceMs: number
+  readonly clock: () => number
+  readonly resolve: (body: Buffer) => void
+  readonly reject: (error: SoakpError) => void
+}
+
+class Reading implements Stoppable {
+  readonly #exchange: Exchange
+  readonly #options: ReadingOptions
+  #pieces: Buffer[] = []
+  readonly #whole: Buffer[] = []
+  #size = 0
+
+  constructor(exchange: Exchange, options: ReadingOptions) {
+    this.#exchange = exchange
+    this.#options = options
+    exchange.under = this
+    this.#wait()
+    const { request } = exchange.call
+    request.on('data', (piece: Buffer) => this.#take(piece))
+    request.on('end', () => this.#finish())
+    // whoever stops the exchange ends the call; this only keeps the error from being nobody's
+    request.on('error', () => this.stop('client_gone'))
+  }
+
+  stop(reason: StopReason): void {
+    this.#options.reject(new SoakpError(reason === 'client_gone' ? 'client_gone' : 'client_timeout'))
+  }
+
+  #wait(): void {
+    this.#exchange.clientDeadlineAt = this.#options.clock() + this.#options.patienceMs
+  }
+
+  #take(piece: Buffer): void {
+    this.#wait()
+    this.#size += piece.length
+    if (this.#size > this.#options.mostBytes) {
+      this.#exchange.call.request.removeAllListeners('data')
+      this.#exchange.clientDeadlineAt = 0
+      this.#options.reject(tooLarge(this.#options.mostBytes))
+      return
+    }
+    this.#pieces.push(piece)
+    if (this.#pieces.length < mostPieces) return
+    this.#whole.push(Buffer.concat(this.#pieces))
+    this.#pieces = []
+  }
+
+  #finish(): void {
+    this.#exchange.clientDeadlineAt = 0
+    this.#exchange.bytesIn = this.#size
+    // HTTP/2 makes an end of a stream that was reset
+    if (this.#exchange.call.request.aborted) {
+      this.stop('client_gone')
+      return
+    }
+    const pieces = this.#whole.length === 0 ? this.#pieces : [...this.#whole, ...this.#pieces]
+    this.#options.resolve(pieces.length === 1 ? (pieces[0] as Buffer) : pieces.length === 0 ? empty : Buffer.concat(pieces, this.#size))
+  }
 }
 
 function tooLarge(mostBytes: number): SoakpError {

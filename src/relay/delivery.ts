@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import type { Provider, UpstreamReply, UpstreamSink } from '../providers/provider.js'
-import type { Ending, Exchange } from './exchange.js'
+import type { Dialect, Provider, UpstreamReply, UpstreamSink } from '../providers/provider.js'
+import type { Ending, Exchange, Stoppable, StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
 import { createMeter, type Meter } from './meter.js'
 import { ownHeaders } from './refuse.js'
@@ -10,27 +10,26 @@ import { ownHeaders } from './refuse.js'
 /** An error reply is held back and looked through up to here. */
 const doubtfulBytes = 64 * 1024
 
+/** What all deliveries of a relay share. */
 export interface DeliveryDeps {
-  readonly exchange: Exchange
-  readonly provider: Provider
-  readonly injectedUsage: boolean
   /** Most milliseconds that the client may leave what was written unread. */
   readonly patienceMs: number
   /** A steady clock, in milliseconds. */
   readonly clock: () => number
   /** Says whether an error reply may be shown. Undefined: yes; `again`: the request goes out once more and this delivery is over. */
-  readonly judge: (status: number, head: ReplyHead, body: Buffer) => MaybePromise<SoakpError | 'again' | undefined>
+  readonly judge: (exchange: Exchange, status: number, head: ReplyHead, body: Buffer) => MaybePromise<SoakpError | 'again' | undefined>
   /** Answers in the provider's place. */
-  readonly refuse: (error: SoakpError) => void
+  readonly refuse: (exchange: Exchange, error: SoakpError) => void
   /** Writes the ledger line; `done` when it is durable, or with the error that kept it from being so. */
-  readonly record: (ending: Ending, done: (error?: unknown) => void) => void
+  readonly record: (exchange: Exchange, ending: Ending, done: (error?: unknown) => void) => void
 }
 
 /**
  * Carries one reply to the client: bytes as they come, read along by the meter, paused when the client reads more slowly; its end held back until the
  * entry is durable. The end is the last piece of a body whose length is known, else the closing chunk or END_STREAM.
  */
-export class Delivery implements UpstreamSink {
+export class Delivery implements UpstreamSink, Stoppable {
+  readonly #exchange: Exchange
   readonly #deps: DeliveryDeps
   #upstream: UpstreamReply | undefined
   #status = 0
@@ -45,21 +44,24 @@ export class Delivery implements UpstreamSink {
   #held: Buffer | undefined
   #ended = false
   #wrote = false
+  /** The client has yet to take what was written. */
+  #paused = false
 
-  constructor(deps: DeliveryDeps) {
+  constructor(exchange: Exchange, deps: DeliveryDeps) {
+    this.#exchange = exchange
     this.#deps = deps
   }
 
   /** The reply that is to be delivered; also makes the exchange stoppable. */
   attach(upstream: UpstreamReply): void {
     this.#upstream = upstream
-    this.#deps.exchange.stop = reason => this.#stop(reason)
+    if (!this.#ended) this.#exchange.under = this
   }
 
   head(status: number, raw: readonly Buffer[] | readonly string[]): void {
-    const { exchange, provider, clock } = this.#deps
-    this.#headAt = clock()
-    const reply = responseHeaders(provider, raw)
+    const exchange = this.#exchange
+    this.#headAt = this.#deps.clock()
+    const reply = responseHeaders(exchange.provider as Provider, raw)
     this.#status = status
     this.#reply = reply
     exchange.upstreamRequestId = reply.upstreamRequestId
@@ -74,69 +76,78 @@ export class Delivery implements UpstreamSink {
     if (this.#doubtful === undefined) return this.#pass(chunk)
     this.#doubtful.push(chunk)
     this.#doubtfulSize += chunk.length
-    return this.#doubtfulSize < doubtfulBytes || this.#judge(() => this.#upstream?.resume())
+    if (this.#doubtfulSize < doubtfulBytes) return true
+    const judged = this.#judge()
+    if (!isPromise(judged)) return true
+    judged.then(() => this.#upstream?.resume())
+    return false
   }
 
   end(): void {
-    if (this.#doubtful === undefined) this.#finish()
-    else this.#judge(() => this.#finish())
+    const judged = this.#doubtful === undefined ? undefined : this.#judge()
+    if (isPromise(judged)) judged.then(() => this.#finish())
+    else this.#finish()
   }
 
   fail(error: Error): void {
-    const { exchange, refuse, record } = this.#deps
     if (this.#ended) return
+    const exchange = this.#exchange
     const failure = error instanceof SoakpError ? error : new SoakpError('provider_broke_off', undefined, { cause: error })
-    if (exchange.call.request.errored !== null || exchange.call.response.destroyed) this.#stop('client_gone')
+    if (exchange.call.request.errored !== null || exchange.call.response.destroyed) this.stop('client_gone')
+    else if (exchange.answered) this.#break(failure)
     else {
       this.#ended = true
-      if (exchange.answered)
-        record({ status: this.#status, outcome: 'failed', errorCode: failure.code, ...this.#read() }, () => this.#reset())
-      else refuse(failure)
+      this.#deps.refuse(exchange, failure)
     }
   }
 
-  /** Settles whether an error reply may be shown, then goes on with `next`. False: wait. */
-  #judge(next: () => void): boolean {
-    const reply = this.#reply
+  /** Settles whether the error reply may be shown. Neither throws nor rejects. */
+  #judge(): MaybePromise<void> {
     const body = Buffer.concat(this.#doubtful ?? [], this.#doubtfulSize)
-    if (!reply) return true
-    const decide = (verdict: SoakpError | 'again' | undefined): void => {
-      if (this.#ended) return
-      this.#doubtful = undefined
-      if (verdict === 'again') {
-        this.#ended = true
-        this.#upstream?.abort()
-      } else if (verdict) this.#giveUp(verdict)
-      else {
-        this.#open(reply)
-        if (body.length > 0) this.#pass(body)
-        next()
-      }
-    }
     try {
-      const verdict = this.#deps.judge(this.#status, reply, body)
-      if (isPromise(verdict)) verdict.then(decide).catch(error => this.#giveUp(asFailure(error)))
-      else decide(verdict)
+      const verdict = this.#deps.judge(this.#exchange, this.#status, this.#reply as ReplyHead, body)
+      if (!isPromise(verdict)) return this.#decide(verdict, body)
+      return verdict.then(settled => this.#decide(settled, body)).catch(error => this.#giveUp(asFailure(error)))
     } catch (error) {
-      this.#giveUp(asFailure(error))
+      return this.#giveUp(asFailure(error))
     }
-    return false
+  }
+
+  #decide(verdict: SoakpError | 'again' | undefined, body: Buffer): void {
+    if (this.#ended) return
+    this.#doubtful = undefined
+    if (verdict === 'again') {
+      this.#ended = true
+      this.#upstream?.abort()
+    } else if (verdict) this.#giveUp(verdict)
+    else {
+      this.#open(this.#reply as ReplyHead)
+      if (body.length > 0) this.#pass(body)
+    }
+  }
+
+  /** The provider broke off a reply that the client has a part of. */
+  #break(failure: SoakpError): void {
+    this.#ended = true
+    const { tail: _, ...read } = this.#read()
+    this.#deps.record(this.#exchange, { status: this.#status, outcome: 'failed', errorCode: failure.code, ...read }, () => this.#reset())
   }
 
   #giveUp(error: SoakpError): void {
     this.#ended = true
     this.#upstream?.abort()
-    this.#deps.refuse(error)
+    this.#deps.refuse(this.#exchange, error)
   }
 
   #open(reply: ReplyHead): void {
-    const { exchange, injectedUsage, clock } = this.#deps
+    const exchange = this.#exchange
+    const { clock } = this.#deps
     const { response, request } = exchange.call
     const stream = reply.contentType.startsWith('text/event-stream')
     this.#meter = this.#newMeter(this.#status, reply)
     const { headers } = reply
     for (const header of ownHeaders(exchange)) headers.push(header)
-    if (reply.contentLength !== undefined && !injectedUsage) {
+    if (reply.contentLength !== undefined && exchange.inspected?.injectedUsage !== true) {
       headers.push('content-length', String(reply.contentLength))
       this.#left = reply.contentLength
     }
@@ -146,10 +157,6 @@ export class Delivery implements UpstreamSink {
     headers.push('x-soakp-overhead-us', String(Math.round(exchange.overheadMs * 1000)))
     exchange.answered = true
     ;(response as ServerResponse).writeHead(this.#status, headers)
-    response.on('drain', () => {
-      exchange.clientDeadlineAt = 0
-      this.#upstream?.resume()
-    })
     const bodyless = request.method === 'HEAD' || this.#status === 204 || this.#status === 304 || this.#left === 0
     // a head whose body is late goes ahead; one whose whole body is there already goes with it, in one write
     if (!bodyless) process.nextTick(flushHead, this)
@@ -161,12 +168,13 @@ export class Delivery implements UpstreamSink {
   }
 
   flush(): void {
-    const { response } = this.#deps.exchange.call
+    const { response } = this.#exchange.call
     if ('flushHeaders' in response && !response.destroyed) response.flushHeaders()
   }
 
   #pass(chunk: Buffer): boolean {
-    const { exchange, clock } = this.#deps
+    const exchange = this.#exchange
+    const { clock } = this.#deps
     if (exchange.firstByteMs === null) exchange.firstByteMs = Math.round(clock() - exchange.startedAt)
     const pieces = (this.#meter as Meter).feed(chunk)
     if (pieces === undefined) return true
@@ -184,42 +192,58 @@ export class Delivery implements UpstreamSink {
   }
 
   #write(piece: Buffer): boolean {
-    const { exchange, patienceMs, clock } = this.#deps
+    const exchange = this.#exchange
+    const { patienceMs, clock } = this.#deps
     if (exchange.call.response.destroyed) return true
     this.#wrote = true
     exchange.bytesOut += piece.length
     const room = (exchange.call.response as ServerResponse).write(piece)
-    if (!room) exchange.clientDeadlineAt = clock() + patienceMs
+    if (!room && !this.#paused) {
+      this.#paused = true
+      exchange.clientDeadlineAt = clock() + patienceMs
+      exchange.call.response.once('drain', () => this.#drained())
+    }
     return room
+  }
+
+  #drained(): void {
+    this.#paused = false
+    this.#exchange.clientDeadlineAt = 0
+    this.#upstream?.resume()
   }
 
   #finish(): void {
     if (this.#ended) return
     this.#ended = true
-    const { exchange, record } = this.#deps
+    const exchange = this.#exchange
     const { tail, ...read } = this.#read()
     const last = this.#held ?? tail
     if (last) exchange.bytesOut += last.length
-    record({ status: this.#status, outcome: 'ok', errorCode: null, ...read }, error => {
+    this.#deps.record(exchange, { status: this.#status, outcome: 'ok', errorCode: null, ...read }, error => {
       if (error === undefined) (exchange.call.response as ServerResponse).end(last)
       else this.#reset()
     })
   }
 
-  #stop(reason: 'client_gone' | 'cut'): void {
+  stop(reason: StopReason): void {
     if (this.#ended) return
     this.#ended = true
-    const { exchange, clock, refuse } = this.#deps
+    const exchange = this.#exchange
+    const { clock, refuse } = this.#deps
     // nothing was said yet, so whose body did not come can be told so
     const late = !exchange.answered && exchange.clientDeadlineAt !== 0 && exchange.clientDeadlineAt <= clock()
     this.#upstream?.abort()
     if (late && reason === 'cut') {
-      refuse(new SoakpError('client_timeout'))
+      refuse(exchange, new SoakpError('client_timeout'))
       return
     }
     const { tail: _, ...read } = this.#read()
     const status = reason === 'client_gone' ? 499 : this.#status || 503
-    this.#deps.record({ status, outcome: reason, errorCode: reason === 'client_gone' ? 'client_gone' : null, ...read }, () => this.#reset())
+    this.#deps.record(
+      this.#exchange,
+      { status, outcome: reason, errorCode: reason === 'client_gone' ? 'client_gone' : null, ...read },
+      () => this.#reset(),
+    )
   }
 
   #read(): Pick<Ending, 'usage' | 'usageSource' | 'model'> & { tail?: Buffer | undefined } {
@@ -230,21 +254,21 @@ export class Delivery implements UpstreamSink {
   }
 
   #newMeter(status: number, reply: ReplyHead | undefined): Meter {
-    const { exchange, provider, injectedUsage } = this.#deps
+    const { endpoint, provider, inspected, promptBytes } = this.#exchange
     return createMeter({
-      dialect: exchange.endpoint?.dialect ?? provider.dialect,
+      dialect: (endpoint?.dialect ?? provider?.dialect) as Dialect,
       status,
       contentType: reply?.contentType,
       contentEncoding: reply?.contentEncoding,
-      injectedUsage,
-      estimate: exchange.endpoint?.estimate !== undefined,
-      requestBytes: exchange.promptBytes,
+      injectedUsage: inspected?.injectedUsage === true,
+      estimate: endpoint?.estimate !== undefined,
+      requestBytes: promptBytes,
     })
   }
 
   /** Ends the connection (HTTP/1.1) or the stream (HTTP/2) so that the client cannot take what it has for the whole. */
   #reset(): void {
-    const { response } = this.#deps.exchange.call
+    const { response } = this.#exchange.call
     if (response.destroyed) return
     if ('stream' in response) response.stream?.close(internalError)
     else response.destroy()

@@ -1,12 +1,33 @@
 import type { LiveGrant } from '../access/access.js'
+import type { BagMember } from '../lib/bag.js'
 import type { Hold } from '../limits/limits.js'
 import type { Endpoint, Provider, Usage } from '../providers/provider.js'
 import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
 import type { Call } from './call.js'
 import type { Head } from './head.js'
 
+/** What the body of a call said, as far as rules and metering ask. */
+export interface Inspected {
+  /** The body to send: as it came, but for a question for usage that was put in. */
+  readonly body: Buffer
+  /** As it came. */
+  readonly original: Buffer
+  /** The question for usage is ours: its answer is taken out again. */
+  readonly injectedUsage: boolean
+  /** The question was put and refused; this is the call without it. */
+  readonly refusedToTell?: true
+}
+
+/** Something under way for a call: the reading of its body, the request upstream. */
+export interface Stoppable {
+  /** Ends it; it takes care of the call's own end. */
+  stop(reason: StopReason): void
+}
+
+export type StopReason = 'client_gone' | 'cut'
+
 /** What one call has become so far. Each stage fills in its part; nothing of a key's plaintext is ever in here. */
-export interface Exchange {
+export interface Exchange extends BagMember {
   readonly call: Call
   /** Of a steady clock, in milliseconds: for durations only. */
   readonly startedAt: number
@@ -18,6 +39,8 @@ export interface Exchange {
   model: string | null
   hold: Hold | undefined
   key: KeyRecord | undefined
+  /** The body, where it was read. */
+  inspected: Inspected | undefined
   /** 1 with the first request that leaves. */
   attempt: number
   bytesIn: number
@@ -34,12 +57,12 @@ export interface Exchange {
   recorded: boolean
   /** A page of the call's `Origin` may read the reply. */
   originAllowed: boolean
-  /** Ends whatever is under way for this call: the upstream request, the reading of the body. */
-  stop: ((reason: 'client_gone' | 'cut') => void) | undefined
+  /** What is under way for this call, to be ended with it. */
+  under: Stoppable | undefined
   /** When the client has to have sent or taken its next piece, on the steady clock; 0 while nothing is awaited of it. */
   clientDeadlineAt: number
   /** The client went away, or the call was cut, before there was anything to stop. */
-  stopped: 'client_gone' | 'cut' | undefined
+  stopped: StopReason | undefined
 }
 
 export function newExchange(call: Call, startedAt: number): Exchange {
@@ -53,6 +76,7 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     model: null,
     hold: undefined,
     key: undefined,
+    inspected: undefined,
     attempt: 0,
     bytesIn: 0,
     promptBytes: 0,
@@ -63,9 +87,10 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     answered: false,
     recorded: false,
     originAllowed: false,
-    stop: undefined,
+    under: undefined,
     clientDeadlineAt: 0,
     stopped: undefined,
+    bagIndex: -1,
   }
 }
 

@@ -4,22 +4,10 @@ import { compilePointers, type Found, type Pointers, type Scan, scanJson } from 
 import { spliceStreamOptions, streamOptionsPointers } from '../lib/json-splice.js'
 import type { Dialect, Endpoint } from '../providers/provider.js'
 import type { GrantRecord } from '../stores/records.js'
-import type { Exchange } from './exchange.js'
+import type { Exchange, Inspected } from './exchange.js'
 
 /** How a body is treated on its way out. `read`: into memory, scanned; `stream`: as it comes; `form`: as it comes, the model looked for underway; `none`: there is none. */
 export type BodyPlan = 'read' | 'stream' | 'form' | 'none'
-
-/** What the body of a call said, as far as rules and metering ask. */
-export interface Inspected {
-  /** The body to send: as it came, but for a question for usage that was put in. */
-  readonly body: Buffer
-  /** As it came. */
-  readonly original: Buffer
-  /** The question for usage is ours: its answer is taken out again. */
-  readonly injectedUsage: boolean
-  /** The question was put and refused; this is the call without it. */
-  readonly refusedToTell?: true
-}
 
 interface Wanted {
   readonly pointers: Pointers

@@ -3,7 +3,8 @@ import type { Logger } from 'pino'
 import type { Policy } from '../access/policy.js'
 import { type ErrorCode, SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
-import { type Ending, type Exchange, entryOf } from './exchange.js'
+import { Bag } from '../lib/bag.js'
+import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { refusalOf } from './refuse.js'
 
 /** Open calls: they are answered once, recorded once, and can be ended. */
@@ -42,7 +43,7 @@ const unwritten: ReadonlySet<ErrorCode> = new Set([
 const neverArrived: ReadonlySet<string> = new Set(['provider_unreachable', 'base_url_refused', 'key_unreadable', 'client_timeout'])
 
 export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
-  const open = new Set<Exchange>()
+  const open = new Bag<Exchange>()
   let emptied: (() => void) | undefined
   let sweptGeneration: number | undefined
   const sweeper = setInterval(sweep, sweepMs)
@@ -53,16 +54,16 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
     if (open.size === 0) emptied?.()
   }
 
-  function stop(exchange: Exchange, reason: 'client_gone' | 'cut'): void {
+  function stop(exchange: Exchange, reason: StopReason): void {
     exchange.stopped ??= reason
-    exchange.stop?.(reason)
+    exchange.under?.stop(reason)
   }
 
   /** Ends what has waited too long for its client, and the streams of grants that were revoked with `--now`. */
   function sweep(): void {
     if (open.size === 0) return
     const now = clock()
-    for (const exchange of open) if (exchange.clientDeadlineAt !== 0 && exchange.clientDeadlineAt < now) stop(exchange, 'cut')
+    for (const exchange of open.toArray()) if (exchange.clientDeadlineAt !== 0 && exchange.clientDeadlineAt < now) stop(exchange, 'cut')
     cutRevoked().catch(error => log.error({ err: error }, 'open calls could not be checked against their grants'))
   }
 
@@ -70,7 +71,7 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
     const generation = await policy.refresh()
     if (generation === sweptGeneration) return
     sweptGeneration = generation
-    for (const exchange of open) {
+    for (const exchange of open.toArray()) {
       const id = exchange.grant?.record.id
       const found = id === undefined ? undefined : await policy.grant(id)
       if (found?.grant.cutStreams && found.grant.revokedAtMs !== null) stop(exchange, 'cut')
@@ -87,7 +88,7 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
   function record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void {
     if (exchange.recorded) return
     exchange.recorded = true
-    exchange.stop = undefined
+    exchange.under = undefined
     exchange.clientDeadlineAt = 0
     settleHold(exchange, ending)
     if (!exchange.grant || unwritten.has(ending.errorCode as ErrorCode)) {
@@ -150,7 +151,7 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
         if (open.size === 0) resolve()
       })
       const timer = setTimeout(() => {
-        for (const exchange of open) stop(exchange, 'cut')
+        for (const exchange of open.toArray()) stop(exchange, 'cut')
       }, graceMs)
       // a call that is cut is over once its entry is committed; a store that fails for good must not keep the process
       const last = setTimeout(() => emptied?.(), graceMs + ledgerPatienceMs)

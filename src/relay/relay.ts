@@ -11,21 +11,16 @@ import type { Limits } from '../limits/limits.js'
 import { findProvider, looksLikeProviderKey } from '../providers/index.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
-import { authorize, routeOf } from './authorize.js'
+import { createAttempts } from './attempt.js'
+import { authorize } from './authorize.js'
 import { readBody } from './body.js'
 import type { Call } from './call.js'
-import { Delivery } from './delivery.js'
-import { type Ending, type Exchange, newExchange } from './exchange.js'
-import { createForm } from './form.js'
+import { type Exchange, newExchange } from './exchange.js'
 import { readHead } from './head.js'
-import type { ReplyHead } from './headers.js'
-import { type Inspected, inspectBody, inspectTarget, planBody } from './inspect.js'
-import { holdsKey } from './leaks.js'
+import { inspectBody, inspectTarget, planBody } from './inspect.js'
 import { promptBytes } from './meter.js'
-import { forward } from './outgoing.js'
 import { createBook } from './record.js'
 import { originAllowed, toSoakpError } from './refuse.js'
-import { createUpload } from './upload.js'
 
 export interface Relay {
   /** Takes the call and answers it; never throws, never rejects. */
@@ -64,8 +59,15 @@ export function createRelay(deps: RelayDeps): Relay {
   const clock = () => performance.now()
   const book = createBook({ ...deps, clock })
   const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
-  /** Keys whose upstream refused to be asked for usage, by key and endpoint. */
-  const neverAsk = new Set<string>()
+  const attempts = createAttempts({
+    vault,
+    outbound,
+    book,
+    keyVerdict: deps.keyVerdict,
+    patienceMs: settings.idleTimeoutMs,
+    uploadPatienceMs: settings.clientTimeoutMs,
+    clock,
+  })
 
   /** The path of a call. Everything is judged before anything is opened, and nothing waits that need not. */
   async function run(exchange: Exchange): Promise<void> {
@@ -85,8 +87,8 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.key = key
     exchange.hold = limits.reserve(exchange.grant.record)
     if (exchange.stopped) throw new SoakpError('client_gone')
-    const inspected = await takeBody(exchange, exchange.grant)
-    attempt(exchange, key, inspected)
+    await takeBody(exchange, exchange.grant)
+    attempts.start(exchange, key)
   }
 
   /** A page has to be able to read why it was refused, also where it is not known yet who asks. */
@@ -130,104 +132,18 @@ export function createRelay(deps: RelayDeps): Relay {
   }
 
   /** Takes the body in as far as rules and metering need to see it. */
-  async function takeBody(exchange: Exchange, { record }: LiveGrant): Promise<Inspected | undefined> {
+  function takeBody(exchange: Exchange, { record }: LiveGrant): void | Promise<void> {
     const { call, head, provider, endpoint } = exchange
     const rules = rulesOf(record)
     const plan = planBody(exchange, rules, record)
     if (plan === 'none' || plan === 'stream') inspectTarget(exchange, rules)
     if (head?.expectsContinue && plan !== 'none') call.response.writeContinue()
-    if (plan !== 'read' || !provider) return undefined
-    const body = await readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
-    exchange.promptBytes = promptBytes(body)
-    return inspectBody(exchange, rules, record, endpoint?.dialect ?? provider.dialect, body, !neverAsk.has(askName(exchange)))
-  }
-
-  /** Opens the key and sends the call; from here on the delivery has it. */
-  function attempt(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): void {
-    if (exchange.stopped) throw new SoakpError('client_gone')
-    exchange.attempt++
-    const secret = vault.open(key)
-    const go = (opened: Awaited<typeof secret>) => {
-      if (exchange.stopped) {
-        opened.wipe()
-        throw new SoakpError('client_gone')
-      }
-      const delivery = deliver(exchange, key, inspected)
-      exchange.overheadMs = clock() - exchange.startedAt
-      delivery.attach(forward(exchange, key, opened, bodyOf(exchange, inspected, delivery), outbound, delivery))
-    }
-    if (isPromise(secret)) secret.then(go).catch(error => book.refuse(exchange, toSoakpError(error)))
-    else go(secret)
-  }
-
-  function bodyOf(exchange: Exchange, inspected: Inspected | undefined, delivery: Delivery): Buffer | NodeJS.ReadableStream | undefined {
-    const { head, endpoint, grant } = exchange
-    if (inspected) return inspected.body
-    if (!head?.hasBody || !grant) return undefined
-    const rules = rulesOf(grant.record)
-    const ruled =
-      rules.limitsModels && endpoint?.models.some(place => place.in === 'multipart') && head.contentType.startsWith('multipart/form-data')
-    const upload = createUpload(exchange, settings.clientTimeoutMs, clock)
-    return ruled && endpoint ? createForm(exchange, upload, endpoint, rules, error => delivery.fail(error)) : upload
-  }
-
-  function deliver(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): Delivery {
-    const { provider } = routeOf(key)
-    return new Delivery({
-      exchange,
-      provider,
-      injectedUsage: inspected?.injectedUsage === true,
-      patienceMs: settings.idleTimeoutMs,
-      clock,
-      judge: (status, head, body) => judge(exchange, key, inspected, status, head, body),
-      refuse: error => {
-        // the provider never saw it, and nothing has been read of a streamed body: once more, on a connection of its own
-        if (error.code === 'provider_unreachable' && exchange.attempt === 1 && (inspected || !exchange.head?.hasBody))
-          again(exchange, key, inspected)
-        else book.refuse(exchange, error)
-      },
-      record: (ending: Ending, done) => {
-        if (ending.status < 400 && key.rejectedAtMs !== null) deps.keyVerdict(key, false)
-        // only what then went well was refused for that: else any client could end the asking by what it sends
-        if (ending.status < 400 && inspected?.refusedToTell) neverAsk.add(askName(exchange))
-        book.record(exchange, ending, done)
-      },
+    if (plan !== 'read' || !provider) return
+    const dialect = endpoint?.dialect ?? provider.dialect
+    return readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock).then(body => {
+      exchange.promptBytes = promptBytes(body)
+      exchange.inspected = inspectBody(exchange, rules, record, dialect, body, attempts.mayAskUsage(exchange))
     })
-  }
-
-  function again(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined): void {
-    try {
-      attempt(exchange, key, inspected)
-    } catch (error) {
-      book.refuse(exchange, toSoakpError(error))
-    }
-  }
-
-  /** Whether an error reply may be shown to the client. */
-  function judge(exchange: Exchange, key: KeyRecord, inspected: Inspected | undefined, status: number, head: ReplyHead, body: Buffer) {
-    const { provider } = routeOf(key)
-    const text = body.toString('utf8')
-    if (inspected?.injectedUsage && (status === 400 || status === 422) && text.includes('stream_options')) {
-      again(exchange, key, { body: inspected.original, original: inspected.original, injectedUsage: false, refusedToTell: true })
-      return 'again' as const
-    }
-    if (provider.keyRefused(status, text)) {
-      deps.keyVerdict(key, true)
-      return new SoakpError('provider_key_rejected')
-    }
-    // what cannot be read cannot be cleared of holding the key
-    if (head.contentEncoding !== undefined && head.contentEncoding !== 'identity') return new SoakpError('provider_reply_withheld')
-    const check = (secret: Awaited<ReturnType<Vault['open']>>) => {
-      const found = holdsKey(body, secret.bytes()) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), secret.bytes())
-      secret.wipe()
-      return found ? new SoakpError('provider_reply_withheld') : undefined
-    }
-    const opened = vault.open(key)
-    return isPromise(opened) ? opened.then(check) : check(opened)
-  }
-
-  function askName(exchange: Exchange): string {
-    return `${exchange.key?.id ?? ''} ${exchange.endpoint?.pattern ?? ''}`
   }
 
   return {
