@@ -13,6 +13,11 @@ const remembered = 20_000
 export interface Policy {
   /** Drops what is remembered if anything changed, and tells the generation it is at. Throws `store_unavailable`. */
   refresh(): MaybePromise<number>
+  /**
+   * Refreshes once and then runs `work`, which must not wait: inside it, `refresh` answers at once. For calls that are judged together; where the refresh fails, each of
+   * them asks, and hears of it, itself.
+   */
+  together(work: () => void): void
   /** After `refresh`. */
   grant(id: string): MaybePromise<GrantAndTokens | undefined>
   /** After `refresh`: the tenant's keys for a provider, in the order they were made. */
@@ -25,6 +30,7 @@ type PolicyStore = Pick<Store, 'policyGeneration' | 'getGrant' | 'listKeys' | 'l
 
 export function createPolicy(store: PolicyStore): Policy {
   let generation = -1
+  let isFresh = false
   const grants = new BoundedMap<string, GrantAndTokens>(remembered)
   const keys = new BoundedMap<string, readonly KeyRecord[]>(remembered)
   let origins: ReadonlySet<string> | undefined
@@ -49,14 +55,37 @@ export function createPolicy(store: PolicyStore): Policy {
     return isPromise(read) ? read.then(keep) : keep(read)
   }
 
+  function refresh(): MaybePromise<number> {
+    if (isFresh) return generation
+    try {
+      const current = store.policyGeneration()
+      return isPromise(current) ? current.then(moveTo, unavailable) : moveTo(current)
+    } catch (cause) {
+      return unavailable(cause)
+    }
+  }
+
+  function whileFresh(work: () => void): void {
+    isFresh = true
+    try {
+      work()
+    } finally {
+      isFresh = false
+    }
+  }
+
   return {
-    refresh() {
+    refresh,
+
+    together(work) {
+      let current: MaybePromise<number>
       try {
-        const current = store.policyGeneration()
-        return isPromise(current) ? current.then(moveTo, unavailable) : moveTo(current)
-      } catch (cause) {
-        return unavailable(cause)
+        current = refresh()
+      } catch {
+        return work()
       }
+      if (isPromise(current)) current.then(() => whileFresh(work), work)
+      else whileFresh(work)
     },
 
     grant(id) {

@@ -69,6 +69,20 @@ export function createRelay(deps: RelayDeps): Relay {
     clock,
   })
 
+  let arrived: Exchange[] = []
+
+  /**
+   * Judges the calls whose heads came in one turn of the event loop, against one reading of the policy: it is read after the last of these heads, so no change
+   * made before any of them is missed, and once for all of them.
+   */
+  function admit(): void {
+    const exchanges = arrived
+    arrived = []
+    policy.together(() => {
+      for (const exchange of exchanges) run(exchange).catch(error => turnAway(exchange, toSoakpError(error)))
+    })
+  }
+
   /** The path of a call. Everything is judged before anything is opened, and nothing waits that need not. */
   async function run(exchange: Exchange): Promise<void> {
     const { call } = exchange
@@ -150,7 +164,8 @@ export function createRelay(deps: RelayDeps): Relay {
     handle(call) {
       const exchange = newExchange(call, clock())
       book.open(exchange)
-      run(exchange).catch(error => turnAway(exchange, toSoakpError(error)))
+      arrived.push(exchange)
+      if (arrived.length === 1) setImmediate(admit)
     },
 
     get openCalls() {
