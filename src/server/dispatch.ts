@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
 import { newId } from '../lib/id.js'
+import { reservedNames } from '../providers/index.js'
 import type { Request, Response } from '../relay/call.js'
 import type { Relay } from '../relay/relay.js'
 import type { HostCheck } from './hosts.js'
@@ -10,21 +11,7 @@ import { sendProblem } from './problem.js'
 import type { Shed } from './shed.js'
 
 /** First segments of paths that are ours. Every other one names a provider, known or not: the relay answers. */
-const reserved: ReadonlySet<string> = new Set([
-  '',
-  'v1',
-  'auth',
-  'api',
-  'admin',
-  'proxy',
-  'credentials',
-  'docs',
-  'metrics',
-  'healthz',
-  'readyz',
-  '.well-known',
-  'openapi.json',
-])
+const reserved: ReadonlySet<string> = new Set([...reservedNames, '', '.well-known', 'openapi.json'])
 
 export interface DispatchOptions {
   readonly relay: Pick<Relay, 'handle'>

@@ -6,53 +6,28 @@ import { SoakpError } from '../../src/errors.js'
 import { newId } from '../../src/lib/id.js'
 import type { Entry, GrantRecord, KeyRecord, TokenRecord } from '../../src/stores/records.js'
 import type { Store, StoreKind } from '../../src/stores/store.js'
+import * as records from '../support/records.js'
 
 export const databaseKey = createSecretKey(randomBytes(32))
 
 export function aKey(fields: Partial<KeyRecord> = {}): KeyRecord {
-  return {
-    id: newId('key'),
-    tenant: 'default',
-    user: null,
-    provider: 'openai',
-    name: 'default',
-    baseUrl: null,
-    allowPrivate: false,
-    auth: null,
-    dialect: null,
-    organization: null,
-    project: null,
-    sealed: 'a.b.c.d.e',
-    masterKeyVersion: 1,
-    version: 1,
-    state: 'active',
-    rejectedAtMs: null,
-    createdAtMs: 1_700_000_000_000,
-    rotatedAtMs: null,
-    ...fields,
-  }
+  return records.aKey({ name: 'default', sealed: 'a.b.c.d.e', createdAtMs: 1_700_000_000_000, ...fields })
 }
 
 export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
-  return {
-    id: newId('grt'),
-    tenant: 'default',
+  return records.aGrant({
     name: 'app',
     subject: 'alice',
     scope: { kind: 'providers', providers: ['openai', 'groq'] },
     models: ['gpt-*'],
-    endpoints: [],
     origins: ['https://app.example'],
     addresses: ['10.0.0.0/8'],
     rate: '60/m',
     concurrency: 3,
-    maxOutputTokens: null,
     createdAtMs: 1_700_000_000_000,
     expiresAtMs: 1_800_000_000_000,
-    revokedAtMs: null,
-    cutStreams: false,
     ...fields,
-  }
+  })
 }
 
 export function aToken(grantId: string, fields: Partial<TokenRecord> = {}): TokenRecord {
@@ -60,39 +35,19 @@ export function aToken(grantId: string, fields: Partial<TokenRecord> = {}): Toke
 }
 
 export function anEntry(fields: Partial<Entry> = {}): Entry {
-  return {
-    id: newId('call'),
-    attempt: 1,
+  return records.anEntry({
     startedAtMs: 1_700_000_000_000,
-    tenant: 'default',
-    grantId: 'grt_1',
-    tokenId: 'tok_1',
-    subject: null,
-    keyId: 'key_1',
-    provider: 'openai',
-    method: 'POST',
-    endpoint: '/v1/chat/completions',
-    model: 'gpt-4o-mini',
-    status: 200,
-    outcome: 'ok',
-    errorCode: null,
-    usageSource: 'provider',
     inputTokens: 10,
     outputTokens: 20,
     cachedInputTokens: 3,
-    cacheWriteInputTokens: 0,
     reasoningTokens: 4,
-    audioInputTokens: 0,
-    audioOutputTokens: 0,
-    costMicroDollars: null,
     bytesIn: 155,
     bytesOut: 600,
     durationMs: 12,
     firstByteMs: 7,
-    address: '127.0.0.1',
     upstreamRequestId: 'req_1',
     ...fields,
-  }
+  })
 }
 
 /** What every store promises; run on each one in the registry. */
