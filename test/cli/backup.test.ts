@@ -1,7 +1,7 @@
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { find, textCanary } from '../support/canary.js'
+import { byteCanary, find, textCanary } from '../support/canary.js'
 import { freshKey } from '../support/stage.js'
 import { madeHome, nearHome } from './run.js'
 
@@ -30,6 +30,18 @@ t.test('what a backup holds comes back in another home, given the master key, an
   t.match(readFileSync(join(restored.dir, '.env'), 'utf8'), 'SOAKP_MAX_CALLS=77')
   t.ok(existsSync(join(restored.dir, 'certs/local/ca.pem')))
   t.match(await restored.run(['restore', file]), { code: 73, stderr: /holds keys or access tokens/ })
+})
+
+t.test('the private keys of the local CA and of the certificate stay on the machine: no backup holds them', async t => {
+  const home = await madeHome(t)
+  const file = join(home.dir, 'b')
+  await home.json(['backup', file])
+  const backup = readFileSync(file)
+  for (const name of ['certs/local/ca-key.pem', 'certs/live/localhost/privkey.pem']) {
+    const body = readFileSync(join(home.dir, name), 'utf8').replace(/-----[^-]+-----|\s/g, '')
+    t.ok(body.length > 100, name)
+    t.same(find([textCanary(name, body), byteCanary(name, Buffer.from(body, 'base64'))], backup), [])
+  }
 })
 
 t.test('a file that is no backup, or was changed, restores nothing', async t => {
