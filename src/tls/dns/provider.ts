@@ -27,6 +27,16 @@ export interface Zone {
 export interface TxtRecord {
   readonly name: string
   readonly value: string
+  /** What the value proves; absent for a probe. For providers that hand it on (hook scripts, bridges); an API needs name and value only. */
+  readonly challenge?: Challenge
+}
+
+/** A CA's challenge, as hooks of other ACME clients get it. Nothing of it is secret. */
+export interface Challenge {
+  /** The name that is proved, without `*.` and without `_acme-challenge.`. */
+  readonly domain: string
+  readonly token: string
+  readonly keyAuthorization: string
 }
 
 /**
@@ -63,10 +73,16 @@ export interface DnsAccount {
 export interface DnsContext {
   /** The value of a setting by its first name; undefined where it is not set. Hidden values are returned as text and must not outlive the request they are put in. */
   setting(name: string): string | undefined
+  /** The settings as the user wrote them, for messages: an alias or `NAME_FILE` where that is what is set, several joined by `and`. */
+  named(...names: readonly string[]): string
+  /** Takes every hidden value out of a text that comes from outside, also in base64 and URL-encoded. */
+  redact(text: string): string
   /** Replaces the address of the provider's API: `SOAKP_DNS_BASE_URL`. Without a trailing slash. */
   readonly baseUrl: string | undefined
   /** Seconds; at least the provider's minimum. */
   readonly ttlSeconds: number
+  /** How long one request may take: `PREFIX_HTTP_TIMEOUT`. */
+  readonly httpTimeoutMs: number
   readonly now: () => number
   /** Waits; rejects when the run is stopped. */
   readonly delay: (ms: number) => Promise<void>
@@ -83,6 +99,11 @@ export interface DnsProvider {
   /** Where its API is documented. */
   readonly link: string
   readonly aliases: readonly string[]
+  /**
+   * What the variables common to all providers begin with, as in lego, the first that is set counts: `PREFIX_TTL`, `PREFIX_PROPAGATION_TIMEOUT`, `PREFIX_POLLING_INTERVAL` and
+   * `PREFIX_HTTP_TIMEOUT`, in seconds. They are not listed in `settings`.
+   */
+  readonly prefixes: readonly string[]
   readonly settings: readonly DnsSetting[]
   readonly capacity: TxtCapacity
   readonly ttl: { readonly minSeconds: number; readonly defaultSeconds: number }
