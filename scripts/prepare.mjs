@@ -92,11 +92,7 @@ function bindingLoads() {
 /** npm first looks for a finished SQLite binding and else compiles one: only when that fails does a missing compiler matter. */
 function withCompiler(work) {
   const missing = ['python3', 'make', 'g++'].filter(name => !onPath(name))
-  if (missing.length > 0 && process.env.CI && process.getuid?.() === 0 && onPath('apt-get')) {
-    const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
-    run('apt-get update', 'apt-get', ['update', '-qq'], quiet)
-    run('apt-get install', 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], quiet)
-  }
+  if (missing.length > 0 && mayInstall()) aptInstall(missing)
   try {
     work()
   } catch (error) {
@@ -106,6 +102,39 @@ function withCompiler(work) {
       )
     throw error
   }
+}
+
+/** Programs of others that suites run against, by the Debian packages that bring them. */
+const suitePrograms = {
+  pebble: ['pebble'],
+  named: ['bind9'],
+  nsupdate: ['bind9-dnsutils'],
+  pdns_server: ['pdns-server', 'pdns-backend-sqlite3'],
+  openssl: ['openssl'],
+  certbot: ['certbot', 'python3-certbot-dns-rfc2136'],
+  lego: ['lego'],
+}
+
+/** On a CI machine that is ours alone, installs what suites need. Elsewhere nothing is installed: suites say what they lack, and are skipped. */
+export function installSuitePrograms() {
+  const missing = Object.keys(suitePrograms).filter(name => !onPath(name) && !existsSync(`/usr/sbin/${name}`))
+  if (missing.length === 0 || !mayInstall()) return
+  try {
+    aptInstall(missing.flatMap(name => suitePrograms[name]))
+  } catch (error) {
+    if (!(error instanceof Trouble)) throw error
+    say(`${error.message}; the suites that need ${missing.join(', ')} will be skipped`)
+  }
+}
+
+function mayInstall() {
+  return process.env.CI && process.getuid?.() === 0 && onPath('apt-get')
+}
+
+function aptInstall(packages) {
+  const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
+  run('apt-get update', 'apt-get', ['update', '-qq'], quiet)
+  run('apt-get install', 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], quiet)
 }
 
 function onPath(name) {

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { checkNode, forgetBuilds, install, orTrouble, prune, root, tool } from './prepare.mjs'
+import { checkNode, forgetBuilds, install, installSuitePrograms, orTrouble, prune, root, tool } from './prepare.mjs'
 import { countTap } from './tap-count.mjs'
 
 const print = line => process.stdout.write(`${line}\n`)
@@ -11,6 +11,7 @@ const print = line => process.stdout.write(`${line}\n`)
 await orTrouble(async () => {
   checkNode()
   install()
+  installSuitePrograms()
   const total = { passed: 0, failed: 0, skipped: [] }
   check('lint', 'biome', ['check'], total)
   forgetBuilds(['src', 'test'])
