@@ -16,6 +16,7 @@ export interface NewGrant {
   readonly rate?: string
   readonly concurrency?: number
   readonly maxOutputTokens?: number
+  readonly retry5xx?: boolean
 }
 
 export interface IssuedToken {

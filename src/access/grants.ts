@@ -121,6 +121,7 @@ function makeGrant(wanted: NewGrant, now: number): GrantRecord {
     rate: wanted.rate ?? null,
     concurrency: wanted.concurrency ?? null,
     maxOutputTokens: wanted.maxOutputTokens ?? null,
+    retry5xx: wanted.retry5xx ?? false,
     createdAtMs: now,
     // a JWT counts in whole seconds
     expiresAtMs: Math.floor((now + wanted.lifetimeMs) / 1000) * 1000,

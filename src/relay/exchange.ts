@@ -95,6 +95,8 @@ export function newExchange(call: Call, startedAt: number): Exchange {
 }
 
 export interface Ending {
+  /** False for an attempt that another one follows. */
+  readonly final?: false
   readonly status: number
   readonly outcome: Outcome
   readonly errorCode: string | null
@@ -110,6 +112,7 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at
   return {
     id: call.id,
     attempt: Math.max(1, exchange.attempt),
+    final: ending.final ?? true,
     startedAtMs: call.startedAtMs,
     tenant: grant.record.tenant,
     grantId: grant.record.id,

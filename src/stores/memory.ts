@@ -1,5 +1,5 @@
 import { SoakpError } from '../errors.js'
-import type { Entry, GrantRecord, KeyRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
+import type { Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
 import type { Store, StoreKind } from './store.js'
 
 /** The ledger of a process that keeps nothing is bounded: the oldest entries make room. */
@@ -15,6 +15,7 @@ export const memory: StoreKind = {
 function openMemory(): Store {
   const keys = new Map<string, KeyRecord>()
   const grants = new Map<string, { grant: GrantRecord; tokens: TokenRecord[] }>()
+  const rests = new Map<string, RestRecord>()
   let entries: Entry[] = []
   let generation = 1
 
@@ -41,6 +42,12 @@ function openMemory(): Store {
       if (removed) generation++
       return removed
     },
+
+    putRests: (added, now) => {
+      for (const rest of added) rests.set(`${rest.keyId} ${rest.model}`, { ...rest })
+      for (const [name, rest] of rests) if (rest.untilMs <= now) rests.delete(name)
+    },
+    listRests: now => [...rests.values()].filter(rest => rest.untilMs > now),
 
     insertGrant: (grant, token) => {
       if (grants.has(grant.id)) throw new SoakpError('internal', `There is a grant ${grant.id} already.`)
@@ -103,7 +110,7 @@ function usage(entries: readonly Entry[], dimension: UsageDimension, sinceMs: nu
     const row = rows.get(value)
     rows.set(value, {
       value,
-      calls: (row?.calls ?? 0) + 1,
+      calls: (row?.calls ?? 0) + Number(entry.final),
       estimated: (row?.estimated ?? 0) + Number(entry.usageSource === 'estimated'),
       inputTokens: (row?.inputTokens ?? 0) + entry.inputTokens,
       outputTokens: (row?.outputTokens ?? 0) + entry.outputTokens,

@@ -26,10 +26,27 @@ export interface KeyRecord {
   /** 1, and one more with each rotation of the secret. */
   readonly version: number
   readonly state: KeyState
-  /** When the provider last refused the key, unless it has worked since. */
+  /** Its part of the calls among the keys that can answer them; 0: only when no other can. */
+  readonly weight: number
+  /** When the provider last refused the key, unless it has worked or been woken since. */
   readonly rejectedAtMs: number | null
+  /** When the provider last said that what the key may spend is spent, unless it has worked or been woken since. */
+  readonly spentAtMs: number | null
+  /** When the operator last ended the key's rest. */
+  readonly wokenAtMs: number | null
   readonly createdAtMs: number
   readonly rotatedAtMs: number | null
+}
+
+/** A key that is passed over for a while. A daemon keeps its rests in memory; the longer ones are written down for others to see. */
+export interface RestRecord {
+  readonly keyId: string
+  /** Empty: whatever the model. */
+  readonly model: string
+  readonly sinceMs: number
+  readonly untilMs: number
+  /** What the provider answered; 0: nothing. */
+  readonly status: number
 }
 
 /** Which keys a grant may use. */
@@ -58,6 +75,8 @@ export interface GrantRecord {
   readonly concurrency: number | null
   /** Most model tokens one call may ask for. */
   readonly maxOutputTokens: number | null
+  /** A call that the provider failed (5xx, no answer) may be sent again with another key, though the work may be done and billed already. */
+  readonly retry5xx: boolean
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly revokedAtMs: number | null
@@ -88,6 +107,8 @@ export interface Entry {
   /** The call's id, also its `x-request-id`. */
   readonly id: string
   readonly attempt: number
+  /** This attempt's outcome is the call's; every call has one such line, its last. */
+  readonly final: boolean
   readonly startedAtMs: number
   readonly tenant: string
   readonly grantId: string
@@ -99,7 +120,7 @@ export interface Entry {
   /** The endpoint's pattern, or the path where no row matched. */
   readonly endpoint: string
   readonly model: string | null
-  /** What the client was answered; 499 where it had gone. */
+  /** What the client was answered; 499 where it had gone. Of an attempt that was not the last: what the provider answered, or what its failure is called in our words. */
   readonly status: number
   readonly outcome: Outcome
   /** A code of errors.ts, where we refused or failed. */
@@ -128,6 +149,7 @@ export type UsageDimension = (typeof usageDimensions)[number]
 export interface UsageRow {
   /** The value of the dimension; `day` is `YYYY-MM-DD` in UTC; empty where an entry has none. */
   readonly value: string
+  /** Final entries: a call counts once, however many attempts it took. */
   readonly calls: number
   /** Of those, how many carry estimated counts. */
   readonly estimated: number

@@ -1,9 +1,12 @@
 import type { MaybePromise } from '../lib/maybe.js'
-import type { Entry, GrantRecord, KeyRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
+import type { Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
 
 /** What a change may touch of a record; everything else is fixed when it is made. */
 export type KeyPatch = Partial<
-  Pick<KeyRecord, 'name' | 'sealed' | 'masterKeyVersion' | 'version' | 'state' | 'rejectedAtMs' | 'rotatedAtMs'>
+  Pick<
+    KeyRecord,
+    'name' | 'sealed' | 'masterKeyVersion' | 'version' | 'state' | 'weight' | 'rejectedAtMs' | 'spentAtMs' | 'wokenAtMs' | 'rotatedAtMs'
+  >
 >
 export type GrantPatch = Partial<Omit<GrantRecord, 'id' | 'tenant' | 'createdAtMs'>>
 
@@ -35,6 +38,11 @@ export interface Store {
   /** False: there is no such key. `ifVersion`: change it only while its `version` is this, else false. */
   updateKey(id: string, patch: KeyPatch, ifVersion?: number): MaybePromise<boolean>
   removeKey(id: string): MaybePromise<boolean>
+
+  /** One rest per key and model, the newer one stands. Forgets what was over at `now`. Does not raise the policy generation. */
+  putRests(rests: readonly RestRecord[], now: number): MaybePromise<void>
+  /** Those that last beyond `now`. */
+  listRests(now: number): MaybePromise<RestRecord[]>
 
   /** Both or neither. */
   insertGrant(grant: GrantRecord, token: TokenRecord): MaybePromise<void>

@@ -21,6 +21,8 @@ export interface NewKey {
   readonly dialect?: string
   readonly organization?: string
   readonly project?: string
+  /** 1 unless said otherwise. */
+  readonly weight?: number
 }
 
 /** Looks at a record that is about to be stored, such as by asking its provider; throws to prevent it. */
@@ -90,10 +92,10 @@ export function createVault({ store, keyring, now }: VaultDeps): Vault {
         const record = await store.getKey(id)
         if (record === undefined) throw new SoakpError('key_not_found', id)
         const { masterKeyVersion } = keyring
-        const next = { ...record, masterKeyVersion, version: record.version + 1, rejectedAtMs: null, rotatedAtMs: now() }
+        const next = { ...record, masterKeyVersion, version: record.version + 1, rejectedAtMs: null, spentAtMs: null, rotatedAtMs: now() }
         const sealed = await seal(await sealingKey(record.tenant), secret.bytes(), next)
-        const { version, rejectedAtMs, rotatedAtMs } = next
-        const patch = { sealed, masterKeyVersion, version, rejectedAtMs, rotatedAtMs }
+        const { version, rejectedAtMs, spentAtMs, rotatedAtMs } = next
+        const patch = { sealed, masterKeyVersion, version, rejectedAtMs, spentAtMs, rotatedAtMs }
         await accept?.({ ...next, sealed })
         if (await store.updateKey(id, patch, record.version)) return { ...next, sealed }
       }
@@ -119,7 +121,10 @@ function newRecord(key: NewKey, masterKeyVersion: number, createdAtMs: number): 
     masterKeyVersion,
     version: 1,
     state: 'active',
+    weight: key.weight ?? 1,
     rejectedAtMs: null,
+    spentAtMs: null,
+    wokenAtMs: null,
     createdAtMs,
     rotatedAtMs: null,
   }

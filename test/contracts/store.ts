@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { SoakpError } from '../../src/errors.js'
 import { newId } from '../../src/lib/id.js'
-import type { Entry, GrantRecord, KeyRecord, TokenRecord } from '../../src/stores/records.js'
+import type { Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord } from '../../src/stores/records.js'
 import type { Store, StoreKind } from '../../src/stores/store.js'
 import * as records from '../support/records.js'
 
@@ -23,6 +23,7 @@ export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
     origins: ['https://app.example'],
     addresses: ['10.0.0.0/8'],
     rate: '60/m',
+    retry5xx: true,
     concurrency: 3,
     createdAtMs: 1_700_000_000_000,
     expiresAtMs: 1_800_000_000_000,
@@ -50,6 +51,8 @@ export function anEntry(fields: Partial<Entry> = {}): Entry {
   })
 }
 
+const byKey = (a: RestRecord, b: RestRecord) => (a.keyId < b.keyId ? -1 : 1)
+
 /** What every store promises; run on each one in the registry. */
 export function storeContract(t: Test, kind: StoreKind): void {
   async function fresh(t: Test): Promise<Store> {
@@ -70,7 +73,10 @@ export function storeContract(t: Test, kind: StoreKind): void {
       dialect: 'openai',
       organization: 'org',
       project: 'proj',
+      weight: 0,
       rejectedAtMs: 5,
+      spentAtMs: 7,
+      wokenAtMs: 8,
       rotatedAtMs: 6,
       state: 'disabled',
     })
@@ -113,6 +119,42 @@ export function storeContract(t: Test, kind: StoreKind): void {
     const tries = Array.from({ length: 20 }, async (_, i) => store.updateKey(key.id, { sealed: `s${i}`, version: 2 }, 1))
     t.equal((await Promise.all(tries)).filter(Boolean).length, 1)
     t.equal((await store.getKey(key.id))?.version, 2)
+  })
+
+  t.test(`${kind.scheme}: a rest is told until it is over, one for each key and model, and changes no policy`, async t => {
+    const store = await fresh(t)
+    const rest = { keyId: 'key_1', model: 'gpt-4o', sinceMs: 1, untilMs: 100, status: 429 }
+    const before = await store.policyGeneration()
+    await store.putRests([rest, { ...rest, model: '', untilMs: 50 }, { ...rest, keyId: 'key_2', untilMs: 60 }], 10)
+    await store.putRests([{ ...rest, untilMs: 200, status: 0 }], 10)
+    t.strictSame(
+      await store.listRests(50),
+      [
+        { ...rest, untilMs: 200, status: 0 },
+        { ...rest, keyId: 'key_2', untilMs: 60 },
+      ].sort(byKey),
+    )
+    await store.putRests([], 100)
+    t.strictSame(await store.listRests(0), [{ ...rest, untilMs: 200, status: 0 }], 'what is over is forgotten')
+    t.equal(await store.policyGeneration(), before)
+  })
+
+  t.test(`${kind.scheme}: a call that took several attempts is one call, whose attempts all count for what they used`, async t => {
+    const store = await fresh(t)
+    const first = anEntry({ final: false, keyId: 'key_1', inputTokens: 5, outputTokens: 0 })
+    await store.appendEntries([first, { ...first, attempt: 2, final: true, keyId: 'key_2', inputTokens: 7 }])
+    t.match(await store.usageBy('provider', 0), [{ calls: 1, inputTokens: 12 }])
+    t.match(await store.usageBy('key', 0), [
+      { value: 'key_2', calls: 1, inputTokens: 7 },
+      { value: 'key_1', calls: 0, inputTokens: 5 },
+    ])
+    t.strictSame(
+      (await store.listEntries({})).map(entry => [entry.attempt, entry.final]),
+      [
+        [1, false],
+        [2, true],
+      ],
+    )
   })
 
   t.test(`${kind.scheme}: a grant and its tokens come back as they went in`, async t => {

@@ -335,7 +335,7 @@ t.test('an older database is upgraded, and an encrypted copy of it kept', async 
   t.strictSame(await second.listEntries({}), [])
   await second.close()
 
-  const copy = join(home, 'soakp.db.before-v2')
+  const copy = join(home, `soakp.db.before-v${upgrade.length}`)
   t.equal(statSync(copy).mode & 0o777, 0o600)
   t.notOk(readFileSync(copy).includes('canary'))
   const old = await openStore(`sqlite:${copy}`, home, { ...options, create: false })

@@ -3,6 +3,7 @@ import type { Connection } from './connection.js'
 
 const columns = [
   'attempt',
+  'final',
   'tenant',
   'grantId',
   'tokenId',
@@ -44,7 +45,7 @@ export function createContexts(db: Connection): Contexts {
       if (found !== undefined && isSame(found.of, e)) return found.id
       // biome-ignore format: as the columns
       const { lastInsertRowid } = insert.run(
-        e.attempt, e.tenant, e.grantId, e.tokenId, e.subject, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource,
+        e.attempt, Number(e.final), e.tenant, e.grantId, e.tokenId, e.subject, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource,
       )
       const id = Number(lastInsertRowid)
       if (held.size >= maxHeld) held.clear()
@@ -58,6 +59,7 @@ export function createContexts(db: Connection): Contexts {
 function isSame(a: Entry, b: Entry): boolean {
   return (
     a.attempt === b.attempt &&
+    a.final === b.final &&
     a.tenant === b.tenant &&
     a.grantId === b.grantId &&
     a.tokenId === b.tokenId &&

@@ -34,11 +34,13 @@ const dimensions: Readonly<Record<UsageDimension, string>> = {
   day: "strftime('%Y-%m-%d', startedAtMs / 1000, 'unixepoch')",
 }
 
+/** As the driver gives it: truth is a number. */
+type EntryRow = Omit<Entry, 'final'> & { readonly final: number; readonly seq?: number }
 type EntryQueries = Pick<Store, 'appendEntries' | 'listEntries' | 'usageBy'>
 
 export function entryQueries(db: Connection, { read, write }: Transactions, committed: () => void): EntryQueries {
   const insert = db.prepare(`INSERT INTO entries (context, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`)
-  const list = db.prepare<[number, string | null, number], Entry & { seq?: number }>(
+  const list = db.prepare<[number, string | null, number], EntryRow>(
     'SELECT * FROM ledger WHERE startedAtMs >= ? AND id = ifnull(?, id) ORDER BY seq LIMIT ?',
   )
   const contexts = createContexts(db)
@@ -66,12 +68,13 @@ export function entryQueries(db: Connection, { read, write }: Transactions, comm
       }
       committed()
     },
-    listEntries: ({ sinceMs = 0, id, limit }) => read(() => list.all(sinceMs, id ?? null, limit ?? -1).map(({ seq, ...entry }) => entry)),
+    listEntries: ({ sinceMs = 0, id, limit }) =>
+      read(() => list.all(sinceMs, id ?? null, limit ?? -1).map(({ seq, ...row }) => ({ ...row, final: row.final === 1 }))),
     usageBy: (dimension, sinceMs) =>
       read(() =>
         db
           .prepare<[number], UsageRow>(
-            `SELECT ${dimensions[dimension]} AS value, count(*) AS calls, sum(usageSource = 'estimated') AS estimated,
+            `SELECT ${dimensions[dimension]} AS value, sum(final) AS calls, sum(usageSource = 'estimated') AS estimated,
                sum(inputTokens) AS inputTokens, sum(outputTokens) AS outputTokens, sum(cachedInputTokens) AS cachedInputTokens,
                sum(reasoningTokens) AS reasoningTokens, sum(costMicroDollars) AS costMicroDollars
              FROM ledger WHERE startedAtMs >= ? GROUP BY 1 ORDER BY ${dimension === 'day' ? '1' : '2 DESC, 1'}`,

@@ -4,7 +4,8 @@ import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
 
 type Lists = 'scope' | 'models' | 'endpoints' | 'origins' | 'addresses'
-type GrantRow = Omit<GrantRecord, Lists | 'cutStreams'> & Readonly<Record<Lists, string>> & { readonly cutStreams: number }
+type GrantRow = Omit<GrantRecord, Lists | 'cutStreams' | 'retry5xx'> &
+  Readonly<Record<Lists, string>> & { readonly cutStreams: number; readonly retry5xx: number }
 
 const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof GrantRecord)[]
 const changing = [
@@ -18,6 +19,7 @@ const changing = [
   'rate',
   'concurrency',
   'maxOutputTokens',
+  'retry5xx',
   'expiresAtMs',
   'revokedAtMs',
   'cutStreams',
@@ -78,6 +80,7 @@ function toRow(grant: GrantRecord): GrantRow {
     origins: JSON.stringify(grant.origins),
     addresses: JSON.stringify(grant.addresses),
     cutStreams: Number(grant.cutStreams),
+    retry5xx: Number(grant.retry5xx),
   }
 }
 
@@ -90,5 +93,6 @@ function toRecord(row: GrantRow): GrantRecord {
     origins: JSON.parse(row.origins),
     addresses: JSON.parse(row.addresses),
     cutStreams: row.cutStreams === 1,
+    retry5xx: row.retry5xx === 1,
   }
 }

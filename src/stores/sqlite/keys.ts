@@ -1,5 +1,5 @@
 import type { KeyRecord } from '../records.js'
-import type { Store } from '../store.js'
+import type { KeyPatch, Store } from '../store.js'
 import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
 
@@ -21,13 +21,27 @@ const columns = [
   'masterKeyVersion',
   'version',
   'state',
+  'weight',
   'rejectedAtMs',
+  'spentAtMs',
+  'wokenAtMs',
   'createdAtMs',
   'rotatedAtMs',
 ] as const satisfies readonly (keyof KeyRecord)[]
 
 const read = `SELECT ${columns.join(', ')} FROM keys`
-const changing = ['name', 'sealed', 'masterKeyVersion', 'version', 'state', 'rejectedAtMs', 'rotatedAtMs']
+const changing = [
+  'name',
+  'sealed',
+  'masterKeyVersion',
+  'version',
+  'state',
+  'weight',
+  'rejectedAtMs',
+  'spentAtMs',
+  'wokenAtMs',
+  'rotatedAtMs',
+] as const satisfies readonly (keyof KeyPatch)[]
 
 export function keyQueries(
   db: Connection,

@@ -107,4 +107,27 @@ export const migrations: readonly Migration[] = [
     bytesIn, bytesOut, durationMs, firstByteMs, address, upstreamRequestId
     FROM entries CROSS JOIN contexts USING (context);
   `,
+  `
+  ALTER TABLE keys ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE keys ADD COLUMN spentAtMs INTEGER;
+  ALTER TABLE keys ADD COLUMN wokenAtMs INTEGER;
+  ALTER TABLE grants ADD COLUMN retry5xx INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE contexts ADD COLUMN final INTEGER NOT NULL DEFAULT 1;
+
+  CREATE TABLE rests (
+    keyId TEXT NOT NULL,
+    model TEXT NOT NULL,
+    sinceMs INTEGER NOT NULL,
+    untilMs INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    PRIMARY KEY (keyId, model)
+  ) STRICT, WITHOUT ROWID;
+
+  DROP VIEW ledger;
+  CREATE VIEW ledger AS SELECT
+    seq, id, attempt, final, startedAtMs, tenant, grantId, tokenId, subject, keyId, provider, method, endpoint, model, status, outcome, errorCode, usageSource,
+    inputTokens, outputTokens, cachedInputTokens, cacheWriteInputTokens, reasoningTokens, audioInputTokens, audioOutputTokens, costMicroDollars,
+    bytesIn, bytesOut, durationMs, firstByteMs, address, upstreamRequestId
+    FROM entries CROSS JOIN contexts USING (context);
+  `,
 ]

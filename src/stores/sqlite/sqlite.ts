@@ -9,6 +9,7 @@ import { grantQueries } from './grants.js'
 import { keyQueries } from './keys.js'
 import { copyTo, isEmpty, migrate } from './migrate.js'
 import { type Migration, migrations } from './migrations.js'
+import { restQueries } from './rests.js'
 import { transactions } from './transactions.js'
 
 /** One encrypted file on this machine, shared by the daemon and the CLI. */
@@ -64,6 +65,7 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
   return {
     policyGeneration: running.generation,
     ...keyQueries(db, running),
+    ...restQueries(db, running),
     ...grantQueries(db, running),
     ...entryQueries(db, running, checkpointer.committed),
     probe: () =>
