@@ -1,9 +1,8 @@
-import { readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { SoakpError } from '../errors.js'
 import { closest } from './closest.js'
-import { parseDotenv } from './dotenv.js'
+import { readEnvFile } from './env-file.js'
 import { type Setting, schema, settingNames } from './schema.js'
 import type { Settings } from './settings.js'
 import { Refusal } from './types.js'
@@ -57,23 +56,8 @@ export function loadSettings({ env = process.env, home, flags = {} }: LoadOption
   return Object.freeze(settings)
 }
 
-/** A file that is not there sets nothing. */
 function readFile(file: string, folder: string, given: Sources, problems: string[]): void {
-  let content: Buffer
-  try {
-    const { mode } = statSync(file)
-    // group-readable is how mounted secrets arrive; anything wider shows the file to strangers or lets them write it
-    if (process.platform !== 'win32' && (mode & 0o026) !== 0) {
-      throw new SoakpError('file_refused', `${file} can be read or changed by other users of this machine.`, { hint: `chmod 600 ${file}` })
-    }
-    content = readFileSync(file)
-  } catch (cause) {
-    if (cause instanceof SoakpError) throw cause
-    if (isCode(cause, 'ENOENT') || isCode(cause, 'ENOTDIR')) return
-    throw new SoakpError('file_refused', `${file} cannot be read.`, { cause })
-  }
-  const dotenv = parseDotenv(content)
-  content.fill(0)
+  const dotenv = readEnvFile(file)
   problems.push(...dotenv.problems.map(problem => `${file} ${problem}`))
   for (const { name, value } of dotenv.entries) {
     if (name === schema.home.env) problems.push(`${name} in ${file} would move the home it is read from`)
@@ -90,7 +74,6 @@ function readEnvironment(env: Record<string, string | undefined>, given: Sources
 }
 
 const isOurs = (name: string) => name.toUpperCase().startsWith('SOAKP_')
-const isCode = (error: unknown, code: string) => error instanceof Error && (error as NodeJS.ErrnoException).code === code
 const known = new Set<string>(settingNames.map(name => schema[name].env))
 
 function take(name: string, value: Given, given: Sources, problems: string[]): void {

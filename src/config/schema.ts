@@ -1,5 +1,6 @@
 import type { Settings } from './settings.js'
 import {
+  apiUrl,
   bytes,
   cidr,
   count,
@@ -115,6 +116,12 @@ export const schema: Schema = {
     type: path,
     otherwise: 'a key of the local CA',
     what: 'The private key of that certificate, as PEM.',
+  },
+  dnsBaseUrl: {
+    env: 'SOAKP_DNS_BASE_URL',
+    type: apiUrl,
+    otherwise: "the provider's own",
+    what: "Replaces the address of the DNS provider's API when certificates are ordered: for a sandbox, a proxy or a test. The provider's credentials are sent there.",
   },
   maxCalls: {
     env: 'SOAKP_MAX_CALLS',

@@ -92,6 +92,16 @@ function webUrl(text: string): URL {
 /** Without a trailing slash, as browsers write origins. */
 export const origin = type('URL without a path, such as https://soakp.example.com', text => webUrl(text).origin)
 
+/** An API's address: it may have a path, which never ends with a slash. */
+export const apiUrl = type('URL such as http://127.0.0.1:8080/api', text => {
+  const url = URL.canParse(text) ? new URL(text) : refuse('is no URL')
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return refuse('is no http or https URL')
+  if (url.username !== '' || url.password !== '') return refuse('holds a user name or password')
+  return url.search === '' && url.hash === ''
+    ? `${url.origin}${url.pathname}`.replace(/\/+$/, '')
+    : refuse('holds more than an address and a path')
+})
+
 /** Desktop and mobile shells have schemes of their own (`capacitor://localhost`), of which `URL` makes no origin. */
 const shellOrigin = /^(?!https?:)[a-z][a-z0-9+.-]*:\/\/[^/?#\s@]+$/
 

@@ -1,0 +1,19 @@
+import { SoakpError } from '../../errors.js'
+import { desec } from './desec.js'
+import { powerdns } from './powerdns.js'
+import type { DnsProvider } from './provider.js'
+
+/** Every DNS provider, in the order in which they are listed. */
+export const dnsProviders: readonly DnsProvider[] = [desec, powerdns]
+
+/** A provider by id or alias, in any case. Throws `dns_provider_unknown`, which lists them all. */
+export function dnsProvider(name: string): DnsProvider {
+  const wanted = name.toLowerCase()
+  const found = dnsProviders.find(({ id, aliases }) => id === wanted || aliases.includes(wanted))
+  if (found !== undefined) return found
+  throw new SoakpError('dns_provider_unknown', `There are: ${dnsProviders.map(({ id }) => id).join(', ')}.`, {
+    hint: 'exec and httpreq open what has no provider of its own here',
+  })
+}
+
+export { openDnsAccount } from './account.js'

@@ -1,0 +1,102 @@
+import { SoakpError } from '../../errors.js'
+import { type Api, openApi } from './api.js'
+import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
+import { type SetChange, setAccount } from './sets.js'
+import { deepest, noZone, quote, unquote } from './values.js'
+
+interface RrSet {
+  readonly name: string
+  readonly type: string
+  readonly ttl: number
+  readonly records: readonly { readonly content: string; readonly disabled: boolean }[]
+  readonly comments?: readonly object[]
+}
+
+/** PowerDNS Authoritative Server, by its own HTTP API. */
+export const powerdns: DnsProvider = {
+  id: 'powerdns',
+  title: 'PowerDNS Authoritative Server',
+  link: 'https://doc.powerdns.com/authoritative/http-api/',
+  aliases: ['pdns'],
+  prefixes: ['PDNS'],
+  settings: [
+    { name: 'PDNS_API_URL', required: true, what: 'The address of its web server, such as `http://127.0.0.1:8081`.' },
+    { name: 'PDNS_API_KEY', required: true, hidden: true, what: 'The `api-key` of its configuration.' },
+    { name: 'PDNS_SERVER_NAME', byDefault: 'localhost', what: 'The server id in the API; `localhost` unless a proxy serves several.' },
+  ],
+  capacity: 'set',
+  ttl: { minSeconds: 0, defaultSeconds: 120 },
+  propagation: { timeoutSeconds: 120, intervalSeconds: 2 },
+  notes: ['Needs `api=yes` and `webserver=yes` in its configuration, and an address in `webserver-allow-from`.'],
+  open(context) {
+    const server = `/api/v1/servers/${encodeURIComponent(context.setting('PDNS_SERVER_NAME') ?? 'localhost')}`
+    const base = context.setting('PDNS_API_URL') ?? ''
+    if (!URL.canParse(base)) throw new SoakpError('dns_settings_incomplete', `${context.named('PDNS_API_URL')} is no URL.`)
+    const api = openApi(context, {
+      // some write the whole address of the API, as lego's users may
+      base: base.replace(/\/+$/, '').replace(/\/api(?:\/v1)?$/, ''),
+      headers: () => ({ 'x-api-key': context.setting('PDNS_API_KEY') ?? '' }),
+      credentials: ['PDNS_API_KEY'],
+    })
+    return account(api, context, server)
+  },
+}
+
+function account(api: Api, context: DnsContext, server: string): DnsAccount {
+  const pathOf = (zone: Zone) => `${server}/zones/${encodeURIComponent(zone.id)}`
+  return {
+    async zoneOf(name) {
+      const { json } = await api.send('GET', `${server}/zones`)
+      const zones = zonesOf(json)
+      const zone = deepest(name, zones)
+      if (zone !== undefined) return zone
+      throw new SoakpError(
+        'dns_zone_not_found',
+        noZone(
+          name,
+          zones.map(one => one.name),
+        ),
+      )
+    },
+    ...setAccount<RrSet>(context, `powerdns ${api.base}${server}`, {
+      async read(zone, name) {
+        const { json } = await api.send('GET', pathOf(zone), { query: { rrset_name: `${name}.`, rrset_type: 'TXT' } })
+        // servers before 4.6 answer with the whole zone
+        const stored = setsOf(json).find(set => set.type === 'TXT' && set.name.toLowerCase() === `${name}.`)
+        return stored && { values: new Set(stored.records.map(({ content }) => unquote(content))), stored }
+      },
+      async write(zone, changes) {
+        await api.send('PATCH', pathOf(zone), {
+          json: { rrsets: changes.map(change => written(change, context.ttlSeconds)) },
+          idempotent: true,
+        })
+        // a primary tells its secondaries at once when asked; other kinds of zone answer that there is nobody to tell
+        await api.send('PUT', `${pathOf(zone)}/notify`, { accept: [400, 404, 422] })
+      },
+    }),
+  }
+}
+
+function zonesOf(json: unknown): Zone[] {
+  return (Array.isArray(json) ? json : []).flatMap((zone: { id?: unknown; name?: unknown }) =>
+    typeof zone.id === 'string' && typeof zone.name === 'string' ? { id: zone.id, name: zone.name.replace(/\.$/, '').toLowerCase() } : [],
+  )
+}
+
+function setsOf(json: unknown): RrSet[] {
+  return typeof json === 'object' && json !== null && 'rrsets' in json && Array.isArray(json.rrsets) ? json.rrsets : []
+}
+
+function written({ name, before, values }: SetChange<RrSet>, ttlSeconds: number): object {
+  const what = { name: `${name}.`, type: 'TXT' }
+  if (values.length === 0) return { ...what, changetype: 'DELETE' }
+  const known = new Map(before?.stored.records.map(record => [unquote(record.content), record]))
+  return {
+    ...what,
+    changetype: 'REPLACE',
+    // what stands there already stays as it was written, whether it is switched off and with its comments
+    ttl: before?.stored.ttl ?? ttlSeconds,
+    records: values.map(value => known.get(value) ?? { content: quote(value), disabled: false }),
+    ...(before?.stored.comments === undefined ? {} : { comments: before.stored.comments }),
+  }
+}
