@@ -1,4 +1,5 @@
 import { SoakpError } from '../errors.js'
+import { memoryApps } from './memory-apps.js'
 import type { Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
 import type { Store, StoreKind } from './store.js'
 
@@ -74,6 +75,16 @@ function openMemory(): Store {
       generation++
       return true
     },
+
+    endToken: (grantId, jti, atMs) => {
+      const found = grants.get(grantId)
+      if (!found?.tokens.some(token => token.jti === jti)) return false
+      found.tokens = found.tokens.map(token => (token.jti === jti ? { ...token, expiresAtMs: Math.min(token.expiresAtMs, atMs) } : token))
+      generation++
+      return true
+    },
+
+    ...memoryApps(() => generation++),
 
     appendEntries: added => {
       entries.push(...added)

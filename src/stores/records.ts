@@ -82,6 +82,10 @@ export interface GrantRecord {
   readonly revokedAtMs: number | null
   /** Streams open at the revocation are to be cut too. */
   readonly cutStreams: boolean
+  /** Of an app's user: whose app, and its own limits, which stand above the user's. Never stored: such a grant is put together from `AppRecord` and `AppUserRecord`. */
+  readonly app?: { readonly id: string; readonly rate: string | null; readonly concurrency: number | null }
+  /** Globs that an access token narrowed itself to, beside `models`. Never stored. */
+  readonly narrowedTo?: readonly string[]
 }
 
 /** One access token of a grant. The token itself is not kept. */
@@ -91,6 +95,91 @@ export interface TokenRecord {
   readonly issuedAtMs: number
   /** Not accepted from here on; brought forward when the token is replaced. */
   readonly expiresAtMs: number
+}
+
+/** What an app's backend shows to get access tokens for the app's users. Only its hash is kept. */
+export interface AppCredentialRecord {
+  /** SHA-256 of the secret part, in hex. */
+  readonly hash: string
+  readonly createdAtMs: number
+  /** Not accepted from here on; `null`: until the app ends. */
+  readonly endsAtMs: number | null
+}
+
+/** An app, and the template that its users' grants are made by. A change of it is a change for all of them. */
+export interface AppRecord {
+  readonly id: string
+  readonly tenant: string
+  readonly name: string
+  /** The newest first. */
+  readonly credentials: readonly AppCredentialRecord[]
+  // what each user may do: as in a grant
+  readonly scope: GrantScope
+  readonly models: readonly string[]
+  readonly endpoints: readonly string[]
+  readonly origins: readonly string[]
+  readonly addresses: readonly string[]
+  readonly maxOutputTokens: number | null
+  readonly retry5xx: boolean
+  /** Of all users together. */
+  readonly rate: string | null
+  readonly concurrency: number | null
+  /** Of each user. */
+  readonly userRate: string | null
+  readonly userConcurrency: number | null
+  /** How long a user's access token lasts, at most. */
+  readonly userTtlMs: number
+  /** How long one can be exchanged for a new one, counted from when the backend vouched for the user; 0: never. */
+  readonly sessionMs: number
+  /** How many users may have a grant at once. */
+  readonly maxUsers: number
+  readonly createdAtMs: number
+  readonly revokedAtMs: number | null
+  readonly cutStreams: boolean
+}
+
+/** A user of an app: one record however many access tokens there are of it. */
+export interface AppUserRecord {
+  /** `grt_…`, made of app, issuer and user, so that a user who comes back is the same one to every limit. */
+  readonly id: string
+  readonly tenant: string
+  readonly app: string
+  /** Id of the issuer that vouched; `null`: the app's backend did. */
+  readonly issuer: string | null
+  /** As the backend or the issuer names it. */
+  readonly user: string
+  /** An access token of another epoch than this is not accepted: raised when all of them are to end. */
+  readonly epoch: number
+  readonly createdAtMs: number
+  /** No access token of it can be alive from here on: the record may go. */
+  readonly expiresAtMs: number
+  readonly revokedAtMs: number | null
+  readonly cutStreams: boolean
+}
+
+/** Whose JWTs are taken in place of a backend's word (OpenID Connect). */
+export interface IssuerRecord {
+  readonly id: string
+  readonly tenant: string
+  readonly name: string
+  /** Exactly what its tokens carry as `iss`. */
+  readonly url: string
+  /** The app whose template its users get. */
+  readonly app: string
+  /** One of them has to be in `aud`; empty: a token must not have an `aud`. */
+  readonly audiences: readonly string[]
+  /** One of them has to be `azp`; empty: it is not looked at. */
+  readonly parties: readonly string[]
+  /** Each has to be so. */
+  readonly claims: readonly { readonly name: string; readonly value: string }[]
+  /** Where its keys are; `null`: discovery tells. */
+  readonly jwksUrl: string | null
+  readonly allowPrivate: boolean
+  /** Its tokens open the relay themselves. */
+  readonly direct: boolean
+  /** Each of its tokens is exchanged at most once. */
+  readonly once: boolean
+  readonly createdAtMs: number
 }
 
 /**

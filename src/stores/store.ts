@@ -1,5 +1,16 @@
 import type { MaybePromise } from '../lib/maybe.js'
-import type { Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
+import type {
+  AppRecord,
+  AppUserRecord,
+  Entry,
+  GrantRecord,
+  IssuerRecord,
+  KeyRecord,
+  RestRecord,
+  TokenRecord,
+  UsageDimension,
+  UsageRow,
+} from './records.js'
 
 /** What a change may touch of a record; everything else is fixed when it is made. */
 export type KeyPatch = Partial<
@@ -8,12 +19,22 @@ export type KeyPatch = Partial<
     'name' | 'sealed' | 'masterKeyVersion' | 'version' | 'state' | 'weight' | 'rejectedAtMs' | 'spentAtMs' | 'wokenAtMs' | 'rotatedAtMs'
   >
 >
-export type GrantPatch = Partial<Omit<GrantRecord, 'id' | 'tenant' | 'createdAtMs'>>
+export type GrantPatch = Partial<Omit<GrantRecord, 'id' | 'tenant' | 'createdAtMs' | 'app' | 'narrowedTo'>>
+export type AppPatch = Partial<Omit<AppRecord, 'id' | 'tenant' | 'createdAtMs'>>
+export type AppUserPatch = Partial<Pick<AppUserRecord, 'revokedAtMs' | 'cutStreams'>>
 
 export interface GrantAndTokens {
   readonly grant: GrantRecord
-  /** Every token of it that was ever issued and has not been pruned. */
+  /** Every token of it that was ever issued and has not been pruned. Of an app's user: only those that were ended before their time. */
   readonly tokens: readonly TokenRecord[]
+  /** Of an app's user. */
+  readonly epoch?: number
+}
+
+export interface AppUserAndTokens {
+  readonly user: AppUserRecord
+  /** Those that were ended before their time; the others are not kept. `expiresAtMs` is when they were ended. */
+  readonly ended: readonly TokenRecord[]
 }
 
 /**
@@ -26,7 +47,8 @@ export interface GrantAndTokens {
  */
 export interface Store {
   /**
-   * A number that rises with every committed change to keys, grants or tokens, by whichever process. Called for the head of every call: it must cost
+   * A number that rises with every committed change to keys, grants, tokens, apps or issuers, by whichever process; but not for `keepAppUser`, `spend` and `pruneApps`, after
+   * which nothing that anybody remembers is wrong. Called for the head of every call: it must cost
    * microseconds when nothing changed, and must see every change committed before it was called.
    */
   policyGeneration(): MaybePromise<number>
@@ -51,6 +73,37 @@ export interface Store {
   updateGrant(id: string, patch: GrantPatch): MaybePromise<boolean>
   /** Adds `token` and brings every older token's end forward to `oldTokensEndAtMs` if it is later; both or neither. False: no such grant, or revoked. */
   replaceTokens(token: TokenRecord, oldTokensEndAtMs: number): MaybePromise<boolean>
+
+  /** Brings the end of one token forward to `atMs`. False: there is no such token of this grant. */
+  endToken(grantId: string, jti: string, atMs: number): MaybePromise<boolean>
+
+  insertApp(app: AppRecord): MaybePromise<void>
+  getApp(id: string): MaybePromise<AppRecord | undefined>
+  /** In the order they were made. */
+  listApps(): MaybePromise<AppRecord[]>
+  updateApp(id: string, patch: AppPatch): MaybePromise<boolean>
+  /**
+   * Adds a user, or, where there is one of this id, only puts its end off to `expiresAtMs` if that is later. `most`: how many the app may have; ended ones make room.
+   * False: it has as many already, or there is no such app.
+   */
+  keepAppUser(user: AppUserRecord, most: number, now: number): MaybePromise<boolean>
+  getAppUser(id: string): MaybePromise<AppUserAndTokens | undefined>
+  /** In the order they were made. */
+  listAppUsers(app: string): MaybePromise<AppUserRecord[]>
+  updateAppUser(id: string, patch: AppUserPatch): MaybePromise<boolean>
+  /** Raises the user's epoch. */
+  endAppUserTokens(id: string): MaybePromise<boolean>
+  /** Remembers until `keepUntilMs` that this one token of a user was ended. Harmless the second time. False: no such user. */
+  endAppUserToken(token: TokenRecord, keepUntilMs: number): MaybePromise<boolean>
+  /** True once for each `id`, until `keepUntilMs`; whoever asks, and from whichever process. */
+  spend(id: string, keepUntilMs: number): MaybePromise<boolean>
+  /** Forgets users that have ended, unless they are revoked, and what was to be remembered until now. */
+  pruneApps(now: number): MaybePromise<void>
+
+  insertIssuer(issuer: IssuerRecord): MaybePromise<void>
+  /** In the order they were made. */
+  listIssuers(): MaybePromise<IssuerRecord[]>
+  removeIssuer(id: string): MaybePromise<boolean>
 
   /** All of them in one commit, in this order; none if it fails. */
   appendEntries(entries: readonly Entry[]): MaybePromise<void>

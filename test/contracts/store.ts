@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { SoakpError } from '../../src/errors.js'
 import { newId } from '../../src/lib/id.js'
-import type { Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord } from '../../src/stores/records.js'
+import type { AppUserRecord, Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord } from '../../src/stores/records.js'
 import type { Store, StoreKind } from '../../src/stores/store.js'
 import * as records from '../support/records.js'
 
@@ -52,6 +52,8 @@ export function anEntry(fields: Partial<Entry> = {}): Entry {
 }
 
 const byKey = (a: RestRecord, b: RestRecord) => (a.keyId < b.keyId ? -1 : 1)
+
+const { anApp, anAppUser, anIssuer } = records
 
 /** What every store promises; run on each one in the registry. */
 export function storeContract(t: Test, kind: StoreKind): void {
@@ -209,6 +211,126 @@ export function storeContract(t: Test, kind: StoreKind): void {
     t.equal((await store.getGrant(grant.id))?.tokens.length, 1)
   })
 
+  t.test(`${kind.scheme}: one token of a grant can be ended, and no other`, async t => {
+    const store = await fresh(t)
+    const grant = aGrant()
+    const token = aToken(grant.id, { expiresAtMs: 9000 })
+    await store.insertGrant(grant, token)
+    t.equal(await store.endToken(grant.id, 'tok_none', 5), false)
+    t.equal(await store.endToken('grt_none', token.jti, 5), false)
+    t.equal(await store.endToken(grant.id, token.jti, 5000), true)
+    t.equal(await store.endToken(grant.id, token.jti, 8000), true)
+    t.equal((await store.getGrant(grant.id))?.tokens[0]?.expiresAtMs, 5000, 'never put off')
+  })
+
+  t.test(`${kind.scheme}: an app comes back as it went in, and changes as told`, async t => {
+    const store = await fresh(t)
+    const plain = anApp()
+    const full = anApp({
+      credentials: [{ hash: 'ab', createdAtMs: 1, endsAtMs: 2 }],
+      scope: { kind: 'providers', providers: ['openai'] },
+      models: ['gpt-*'],
+      endpoints: ['*'],
+      origins: ['https://app.example'],
+      addresses: ['10.0.0.0/8'],
+      maxOutputTokens: 5,
+      rate: '600/m',
+      concurrency: 9,
+      userRate: '6/m',
+      userConcurrency: 1,
+      revokedAtMs: 7,
+      cutStreams: true,
+    })
+    await store.insertApp(plain)
+    await store.insertApp(full)
+    t.strictSame(await store.listApps(), [plain, full])
+    t.strictSame(await store.getApp(full.id), full)
+    t.equal(await store.getApp('app_none'), undefined)
+    t.equal(await store.updateApp(plain.id, { models: ['a'], userRate: '1/s', cutStreams: true }), true)
+    t.strictSame(await store.getApp(plain.id), { ...plain, models: ['a'], userRate: '1/s', cutStreams: true })
+    t.equal(await store.updateApp('app_none', { name: 'x' }), false)
+  })
+
+  t.test(`${kind.scheme}: a user of an app is one record however often it comes, and its end is only ever put off`, async t => {
+    const store = await fresh(t)
+    const app = anApp()
+    await store.insertApp(app)
+    const user = anAppUser(app.id, { issuer: 'iss_1', expiresAtMs: 500 })
+    for (const expiresAtMs of [500, 900, 700]) t.equal(await store.keepAppUser({ ...user, epoch: 9, expiresAtMs }, 1, 0), true)
+    t.strictSame(await store.listAppUsers(app.id), [{ ...user, epoch: 9, expiresAtMs: 900 }])
+    t.strictSame(await store.getAppUser(user.id), { user: { ...user, epoch: 9, expiresAtMs: 900 }, ended: [] })
+    t.equal(await store.getAppUser('grt_none'), undefined)
+    t.strictSame(await store.listAppUsers('app_none'), [])
+  })
+
+  t.test(`${kind.scheme}: an app has as many users as it may, ended ones make room, and revoked ones stay`, async t => {
+    const store = await fresh(t)
+    const app = anApp()
+    await store.insertApp(app)
+    const keep = (now: number, fields: Partial<AppUserRecord> = {}) => store.keepAppUser(anAppUser(app.id, fields), 2, now)
+    const revoked = anAppUser(app.id, { expiresAtMs: 100 })
+    t.equal(await store.keepAppUser(revoked, 2, 0), true)
+    t.equal(await store.updateAppUser(revoked.id, { revokedAtMs: 5, cutStreams: true }), true)
+    t.equal(await keep(0, { expiresAtMs: 100 }), true)
+    t.equal(await keep(50), false)
+    t.equal(await keep(100), true)
+    t.equal(await keep(100), false)
+    t.match(await store.getAppUser(revoked.id), { user: { revokedAtMs: 5, cutStreams: true } })
+    t.equal(await store.keepAppUser(anAppUser('app_none'), 2, 0), false)
+    t.equal(await store.updateAppUser('grt_none', { revokedAtMs: 5 }), false)
+  })
+
+  t.test(`${kind.scheme}: of a user's tokens one can be ended, or all, until nothing is left to remember`, async t => {
+    const store = await fresh(t)
+    const app = anApp()
+    await store.insertApp(app)
+    const user = anAppUser(app.id, { expiresAtMs: 1000 })
+    await store.keepAppUser(user, 1, 0)
+    const token = aToken(user.id, { issuedAtMs: 1, expiresAtMs: 5 })
+    t.equal(await store.endAppUserToken(token, 600), true)
+    t.equal(await store.endAppUserToken({ ...token, expiresAtMs: 7 }, 600), true)
+    t.equal(await store.endAppUserToken(aToken('grt_none'), 600), false)
+    t.equal(await store.endAppUserTokens(user.id), true)
+    t.equal(await store.endAppUserTokens('grt_none'), false)
+    t.strictSame(await store.getAppUser(user.id), { user: { ...user, epoch: 2 }, ended: [token] })
+    await store.pruneApps(599)
+    t.equal((await store.getAppUser(user.id))?.ended.length, 1)
+    await store.pruneApps(600)
+    t.equal((await store.getAppUser(user.id))?.ended.length, 0)
+    await store.pruneApps(1000)
+    t.equal(await store.getAppUser(user.id), undefined)
+  })
+
+  t.test(`${kind.scheme}: what can be spent once is spent once, of twenty who race for it`, async t => {
+    const store = await fresh(t)
+    const tries = Array.from({ length: 20 }, async () => store.spend('one', 500))
+    t.equal((await Promise.all(tries)).filter(Boolean).length, 1)
+    await store.pruneApps(499)
+    t.equal(await store.spend('one', 500), false)
+    await store.pruneApps(500)
+    t.equal(await store.spend('one', 900), true)
+  })
+
+  t.test(`${kind.scheme}: an issuer comes back as it went in`, async t => {
+    const store = await fresh(t)
+    const plain = anIssuer('app_1')
+    const full = anIssuer('app_1', {
+      audiences: [],
+      parties: ['https://app.example'],
+      claims: [{ name: 'email_verified', value: 'true' }],
+      jwksUrl: 'https://issuer.example/keys',
+      allowPrivate: true,
+      direct: true,
+      once: true,
+    })
+    await store.insertIssuer(plain)
+    await store.insertIssuer(full)
+    t.strictSame(await store.listIssuers(), [plain, full])
+    t.equal(await store.removeIssuer(plain.id), true)
+    t.equal(await store.removeIssuer(plain.id), false)
+    t.strictSame(await store.listIssuers(), [full])
+  })
+
   t.test(`${kind.scheme}: the policy generation rises with every change and with nothing else`, async t => {
     const store = await fresh(t)
     let last = await store.policyGeneration()
@@ -230,6 +352,19 @@ export function storeContract(t: Test, kind: StoreKind): void {
     await rises('updateGrant', () => store.updateGrant(grant.id, { name: 'n' }))
     await rises('replaceTokens', () => store.replaceTokens(aToken(grant.id), 5))
     await rises('removeKey', () => store.removeKey(key.id))
+    const app = anApp()
+    const user = anAppUser(app.id)
+    const issuer = anIssuer(app.id)
+    await rises('insertApp', () => store.insertApp(app))
+    await rises('updateApp', () => store.updateApp(app.id, { name: 'n' }))
+    await stays('keepAppUser', () => store.keepAppUser(user, 9, 0))
+    await rises('updateAppUser', () => store.updateAppUser(user.id, { revokedAtMs: 1 }))
+    await rises('endAppUserTokens', () => store.endAppUserTokens(user.id))
+    await rises('endAppUserToken', () => store.endAppUserToken(aToken(user.id), 5))
+    await rises('insertIssuer', () => store.insertIssuer(issuer))
+    await rises('removeIssuer', () => store.removeIssuer(issuer.id))
+    await stays('spend', () => store.spend('one', 5))
+    await stays('pruneApps', () => store.pruneApps(10))
     await stays('appendEntries', () => store.appendEntries([anEntry()]))
     await stays('reads', async () => [await store.listKeys(), await store.listGrants(), await store.listEntries({})])
     await stays('a change of nothing', () => store.updateKey('key_none', { name: 'n' }))

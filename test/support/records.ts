@@ -1,5 +1,5 @@
 import { newId } from '../../src/lib/id.js'
-import type { Entry, GrantRecord, KeyRecord } from '../../src/stores/records.js'
+import type { AppRecord, AppUserRecord, Entry, GrantRecord, IssuerRecord, KeyRecord } from '../../src/stores/records.js'
 
 /** A grant that opens everything, but for what the test says. */
 export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
@@ -49,6 +49,69 @@ export function aKey(fields: Partial<KeyRecord> = {}): KeyRecord {
     wokenAtMs: null,
     createdAtMs: 0,
     rotatedAtMs: null,
+    ...fields,
+  }
+}
+
+/** An app that opens everything to its users, but for what the test says. */
+export function anApp(fields: Partial<AppRecord> = {}): AppRecord {
+  return {
+    id: newId('app'),
+    tenant: 'default',
+    name: 'test',
+    credentials: [],
+    scope: { kind: 'all' },
+    models: [],
+    endpoints: [],
+    origins: [],
+    addresses: [],
+    maxOutputTokens: null,
+    retry5xx: false,
+    rate: null,
+    concurrency: null,
+    userRate: null,
+    userConcurrency: null,
+    userTtlMs: 3_600_000,
+    sessionMs: 86_400_000,
+    maxUsers: 100,
+    createdAtMs: 0,
+    revokedAtMs: null,
+    cutStreams: false,
+    ...fields,
+  }
+}
+
+export function anAppUser(app: string, fields: Partial<AppUserRecord> = {}): AppUserRecord {
+  return {
+    id: newId('grt'),
+    tenant: 'default',
+    app,
+    issuer: null,
+    user: 'alice',
+    epoch: 1,
+    createdAtMs: 0,
+    expiresAtMs: Number.MAX_SAFE_INTEGER,
+    revokedAtMs: null,
+    cutStreams: false,
+    ...fields,
+  }
+}
+
+export function anIssuer(app: string, fields: Partial<IssuerRecord> = {}): IssuerRecord {
+  return {
+    id: newId('iss'),
+    tenant: 'default',
+    name: 'test',
+    url: 'https://issuer.example',
+    app,
+    audiences: ['soakp'],
+    parties: [],
+    claims: [],
+    jwksUrl: null,
+    allowPrivate: false,
+    direct: false,
+    once: false,
+    createdAtMs: 0,
     ...fields,
   }
 }

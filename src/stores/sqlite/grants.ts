@@ -4,7 +4,7 @@ import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
 
 type Lists = 'scope' | 'models' | 'endpoints' | 'origins' | 'addresses'
-type GrantRow = Omit<GrantRecord, Lists | 'cutStreams' | 'retry5xx'> &
+type GrantRow = Omit<GrantRecord, Lists | 'cutStreams' | 'retry5xx' | 'app' | 'narrowedTo'> &
   Readonly<Record<Lists, string>> & { readonly cutStreams: number; readonly retry5xx: number }
 
 const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof GrantRecord)[]
@@ -26,7 +26,7 @@ const changing = [
 ] as const satisfies readonly (keyof GrantRecord)[]
 const columns = [...fixed, ...changing]
 
-type GrantQueries = Pick<Store, 'insertGrant' | 'getGrant' | 'listGrants' | 'updateGrant' | 'replaceTokens'>
+type GrantQueries = Pick<Store, 'insertGrant' | 'getGrant' | 'listGrants' | 'updateGrant' | 'replaceTokens' | 'endToken'>
 
 export function grantQueries(db: Connection, { read, change }: Transactions): GrantQueries {
   const insert = db.prepare(`INSERT INTO grants (${columns.join(', ')}) VALUES (${columns.map(column => `@${column}`).join(', ')})`)
@@ -40,6 +40,7 @@ export function grantQueries(db: Connection, { read, change }: Transactions): Gr
     'SELECT jti, grantId, issuedAtMs, expiresAtMs FROM tokens WHERE grantId = ? ORDER BY seq',
   )
   const endTokens = db.prepare('UPDATE tokens SET expiresAtMs = @end WHERE grantId = @grantId AND expiresAtMs > @end')
+  const endOne = db.prepare('UPDATE tokens SET expiresAtMs = min(expiresAtMs, @atMs) WHERE grantId = @grantId AND jti = @jti')
 
   return {
     insertGrant: (grant, token) =>
@@ -68,6 +69,7 @@ export function grantQueries(db: Connection, { read, change }: Transactions): Gr
         insertToken.run(token)
         return true
       }),
+    endToken: (grantId, jti, atMs) => change(() => endOne.run({ grantId, jti, atMs }).changes > 0),
   }
 }
 

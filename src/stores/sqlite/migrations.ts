@@ -130,4 +130,75 @@ export const migrations: readonly Migration[] = [
     bytesIn, bytesOut, durationMs, firstByteMs, address, upstreamRequestId
     FROM entries CROSS JOIN contexts USING (context);
   `,
+  `
+  CREATE TABLE apps (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    credentials TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    models TEXT NOT NULL,
+    endpoints TEXT NOT NULL,
+    origins TEXT NOT NULL,
+    addresses TEXT NOT NULL,
+    maxOutputTokens INTEGER,
+    retry5xx INTEGER NOT NULL,
+    rate TEXT,
+    concurrency INTEGER,
+    userRate TEXT,
+    userConcurrency INTEGER,
+    userTtlMs INTEGER NOT NULL,
+    sessionMs INTEGER NOT NULL,
+    maxUsers INTEGER NOT NULL,
+    createdAtMs INTEGER NOT NULL,
+    revokedAtMs INTEGER,
+    cutStreams INTEGER NOT NULL,
+    -- rows of appUsers, so that adding one need not count them
+    users INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+
+  CREATE TABLE appUsers (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    app TEXT NOT NULL REFERENCES apps (id),
+    issuer TEXT,
+    user TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    createdAtMs INTEGER NOT NULL,
+    expiresAtMs INTEGER NOT NULL,
+    revokedAtMs INTEGER,
+    cutStreams INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX appUsersByApp ON appUsers (app);
+
+  CREATE TABLE endedTokens (
+    jti TEXT PRIMARY KEY,
+    grantId TEXT NOT NULL,
+    issuedAtMs INTEGER NOT NULL,
+    expiresAtMs INTEGER NOT NULL,
+    keepUntilMs INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX endedTokensByGrant ON endedTokens (grantId);
+
+  CREATE TABLE spent (id TEXT PRIMARY KEY, keepUntilMs INTEGER NOT NULL) STRICT;
+
+  CREATE TABLE issuers (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    app TEXT NOT NULL,
+    audiences TEXT NOT NULL,
+    parties TEXT NOT NULL,
+    claims TEXT NOT NULL,
+    jwksUrl TEXT,
+    allowPrivate INTEGER NOT NULL,
+    direct INTEGER NOT NULL,
+    once INTEGER NOT NULL,
+    createdAtMs INTEGER NOT NULL
+  ) STRICT;
+  `,
 ]

@@ -1,11 +1,14 @@
 import { existsSync, statSync } from 'node:fs'
 import { SoakpError } from '../../errors.js'
 import type { Store, StoreKind, StoreOptions } from '../store.js'
+import { appUserQueries } from './app-users.js'
+import { appQueries } from './apps.js'
 import { type Checkpointer, createCheckpointer } from './checkpointer.js'
 import { type Connection, connect } from './connection.js'
 import { driverError } from './driver-errors.js'
 import { entryQueries } from './entries.js'
 import { grantQueries } from './grants.js'
+import { issuerQueries } from './issuers.js'
 import { keyQueries } from './keys.js'
 import { copyTo, isEmpty, migrate } from './migrate.js'
 import { type Migration, migrations } from './migrations.js'
@@ -67,6 +70,9 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
     ...keyQueries(db, running),
     ...restQueries(db, running),
     ...grantQueries(db, running),
+    ...appQueries(db, running),
+    ...appUserQueries(db, running),
+    ...issuerQueries(db, running),
     ...entryQueries(db, running, checkpointer.committed),
     probe: () =>
       running.write(() => {
