@@ -128,14 +128,12 @@ function everyCommand(command, before = '') {
 
 async function providersPage() {
   const { providers } = await compiled('providers/index.js')
-  const auth = scheme =>
-    scheme.type === 'bearer' ? '`Authorization: Bearer`' : scheme.type === 'header' ? `\`${scheme.name}\`` : `query \`${scheme.name}\``
-  const rows = providers.map(({ id, title, origin, dialect, auth: scheme, compatiblePath }) => [
-    `\`${id}\``,
+  const rows = providers.map(({ id, aliases = [], title, origin, baseUrl, dialect, auth: scheme, compatiblePath }) => [
+    [id, ...aliases].map(name => `\`${name}\``).join(', '),
     title,
-    origin,
+    baseUrl?.required ? `\`${baseUrl.example}\`, given with \`--base-url\`` : origin,
     dialect.name,
-    auth(scheme),
+    authText(scheme),
     compatiblePath ? `\`/${id}${compatiblePath}\`` : '-',
   ])
   return page(
@@ -150,9 +148,30 @@ so does a path that is in no table, until a grant names it or is made with \`--e
   )
 }
 
-function endpointsOf({ id, title, endpoints }) {
+function authText(scheme) {
+  switch (scheme.type) {
+    case 'bearer':
+    case 'basic':
+      return `\`Authorization: ${scheme.type === 'basic' ? 'Basic' : 'Bearer'}\``
+    case 'header':
+      return scheme.word === undefined ? `\`${scheme.name}\`` : `\`${scheme.name}: ${scheme.word}\``
+    case 'query':
+      return `query \`${scheme.name}\``
+    default:
+      return 'not at all'
+  }
+}
+
+function endpointsOf({ id, title, endpoints, hosts = [], baseUrl }) {
   const rows = endpoints.map(({ method, pattern, class: kind }) => [`\`${method} ${pattern}\``, kind])
-  return `### ${title}\n\n${rows.length > 0 ? table([`under \`/${id}\``, 'class'], rows) : 'None.'}`
+  const address = baseUrl
+    ? `Base URL: \`${baseUrl.example}\`${baseUrl.required ? '' : ', unless it is the usual one'}. ${baseUrl.note}\n\n`
+    : ''
+  const elsewhere = hosts.map(
+    ({ prefix, origin, strips }) =>
+      `What begins with \`/${id}${prefix}\` goes to ${origin}${strips ? ', without that beginning' : ''}.\n\n`,
+  )
+  return `### ${title}\n\n${address}${elsewhere.join('')}${rows.length > 0 ? table([`under \`/${id}\``, 'class'], rows) : 'None.'}`
 }
 
 async function trustPage() {

@@ -10,7 +10,7 @@ import { createOutbound, type Outbound } from './lib/outbound.js'
 import { parseRate } from './lib/rate.js'
 import { createGuessing } from './limits/guessing.js'
 import { createLimits } from './limits/limits.js'
-import { findProvider } from './providers/index.js'
+import { findProvider, providerId } from './providers/index.js'
 import { createRelay, type Relay } from './relay/relay.js'
 import { type KeyVerdict, verifyKey } from './relay/verify-key.js'
 import { openStore } from './stores/index.js'
@@ -119,7 +119,7 @@ function scopeCheck(store: Pick<Store, 'getKey' | 'listKeys'>): (scope: GrantSco
     }
     if (scope.kind === 'providers') {
       for (const provider of scope.providers) {
-        if (findProvider(provider)) continue
+        if (findProvider(providerId(provider))) continue
         if ((await store.listKeys({ tenant, provider })).length === 0) {
           throw new SoakpError('unknown_provider', provider, {
             hint: 'store a key for it first: soakp key add, with --base-url for a provider of your own',

@@ -1,6 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { compileGlobs } from '../lib/glob.js'
 import { compileBlocks, findBadBlock } from '../lib/ip.js'
+import { providerId } from '../providers/index.js'
 import type { EndpointClass } from '../providers/provider.js'
 import type { GrantRecord } from '../stores/records.js'
 
@@ -47,6 +48,7 @@ type RuleFields = Pick<GrantRecord, 'scope' | 'models' | 'endpoints' | 'origins'
 function compileRules(grant: RuleFields): Rules {
   const { scope } = grant
   const origins = new Set(grant.origins)
+  const providers = new Set(scope.kind === 'providers' ? scope.providers.map(providerId) : [])
   return {
     limitsModels: grant.models.length > 0,
     allowsModel: grant.models.length > 0 ? compileGlobs(grant.models) : () => true,
@@ -55,7 +57,7 @@ function compileRules(grant: RuleFields): Rules {
     allowsOrigin: origin => origins.has(origin),
     opensInference: opensInference(grant.endpoints),
     opens: compileEndpoints(grant.endpoints),
-    allowsProvider: provider => scope.kind !== 'providers' || scope.providers.includes(provider),
+    allowsProvider: provider => scope.kind !== 'providers' || providers.has(provider),
     allowsKey: keyId => scope.kind !== 'keys' || scope.keys.includes(keyId),
   }
 }

@@ -17,7 +17,8 @@ export async function checkProvider(name: string, options: CustomOptions): Promi
   const { dialects, findDialect, findProvider, formatAuthScheme, isProviderName, parseAuthScheme, providers } = await import(
     '../providers/index.js'
   )
-  const known = findProvider(name) !== undefined
+  const row = findProvider(name)
+  const known = row !== undefined
   if (!known && !isProviderName(name)) {
     throw new SoakpError(
       'usage',
@@ -29,6 +30,9 @@ export async function checkProvider(name: string, options: CustomOptions): Promi
       hint: `built in: ${providers.map(provider => provider.id).join(', ')}; any other needs --base-url URL`,
     })
   }
+  if (row?.baseUrl?.required && options.baseUrl === undefined) {
+    throw new SoakpError('usage', `A key of ${row.title} needs --base-url ${row.baseUrl.example}`, { hint: row.baseUrl.note })
+  }
   if (known && options.dialect !== undefined)
     throw new SoakpError('usage', `${name} has its own dialect; --dialect is for providers of your own.`)
   if (options.allowPrivate && options.baseUrl === undefined)
@@ -38,7 +42,10 @@ export async function checkProvider(name: string, options: CustomOptions): Promi
   }
   const auth = options.auth === undefined ? undefined : parseAuthScheme(options.auth)
   if (options.auth !== undefined && !auth)
-    throw new SoakpError('usage', '--auth is bearer, header:NAME or query:NAME, with a name that a key can travel under.')
+    throw new SoakpError(
+      'usage',
+      '--auth is bearer, basic, none, header:NAME, header:NAME:WORD or query:NAME, with a name that a key can travel under.',
+    )
   return {
     ...(await checkedUrl(options)),
     ...(auth ? { auth: formatAuthScheme(auth) } : !known && { auth: 'bearer' }),

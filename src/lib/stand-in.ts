@@ -51,9 +51,13 @@ class Waiting implements StandIn {
   }
 }
 
-/** Takes the secret's bytes over, percent-encoded (RFC 3986) for a query; the caller may wipe its own. Throws `key_unreadable` for one that would break out of its place. */
-export function standIn(secret: Secret, place: 'header' | 'query'): StandIn {
-  const bytes = place === 'query' ? percentEncode(secret.bytes()) : Buffer.from(secret.bytes())
+/** How a secret is written in its place: as it is, percent-encoded (RFC 3986), or in base64 (RFC 7617). */
+export type Place = 'header' | 'query' | 'basic'
+
+/** Takes the secret's bytes over; the caller may wipe its own. Throws `key_unreadable` for one that would break out of its place. */
+export function standIn(secret: Secret, place: Place): StandIn {
+  const bytes =
+    place === 'header' ? Buffer.from(secret.bytes()) : place === 'query' ? percentEncode(secret.bytes()) : base64(secret.bytes())
   if (bytes.some(byte => byte < 0x20 || byte === 0x7f)) throw new SoakpError('key_unreadable', 'It holds control characters.')
   return new Waiting(bytes)
 }
@@ -88,6 +92,19 @@ function writeFilled(socket: Socket, write: Socket['write'], head: string, at: n
   bytes.write(head.slice(end + 1), at + secret.length, 'latin1')
   secret.fill(0)
   return Reflect.apply(write, socket, [bytes, () => bytes.fill(0)])
+}
+
+const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
+
+/** By hand, because `toString('base64')` would make a string of it. */
+function base64(bytes: Buffer): Buffer {
+  const out = Buffer.alloc(Math.ceil(bytes.length / 3) * 4, '=')
+  for (let at = 0, to = 0; at < bytes.length; at += 3, to += 4) {
+    const group = ((bytes[at] as number) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
+    const letters = Math.min(3, bytes.length - at) + 1
+    for (let i = 0; i < letters; i++) out[to + i] = alphabet[(group >> (18 - 6 * i)) & 63] as number
+  }
+  return out
 }
 
 function percentEncode(bytes: Buffer): Buffer {

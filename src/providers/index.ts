@@ -14,9 +14,16 @@ import { sandbox } from './sandbox.js'
 export const providers: readonly Provider[] = [openai, anthropic, gemini, groq, mistral, deepseek, openrouter, sandbox]
 
 const byId = new Map(providers.map(provider => [provider.id, provider]))
+const aliases = new Map(providers.flatMap(({ id, aliases = [] }) => aliases.map(alias => [alias, id])))
 
+/** By its id, not by an alias: see `providerId`. */
 export function findProvider(id: string): Provider | undefined {
   return byId.get(id)
+}
+
+/** The id behind an alias; any other name as it is. Names are turned into ids where they come in: in paths and on the CLI. */
+export function providerId(name: string): string {
+  return aliases.get(name) ?? name
 }
 
 /** Whether a text sent as an access token looks like some provider's real key. */
@@ -40,7 +47,7 @@ const shape = /^[a-z][a-z0-9-]{0,38}[a-z0-9]$/
 
 /** Whether a custom provider may be called so. */
 export function isProviderName(id: string): boolean {
-  return shape.test(id) && !reservedNames.has(id)
+  return shape.test(id) && !reservedNames.has(id) && !aliases.has(id)
 }
 
 const conventional: Readonly<Record<string, readonly Endpoint[]>> = {
@@ -93,3 +100,4 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
 export { formatAuthScheme, parseAuthScheme } from './auth-scheme.js'
 export { dialects, findDialect } from './dialects.js'
 export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix, pathReadings } from './match.js'
+export { noUsage, statedUsage } from './usage.js'

@@ -1,11 +1,14 @@
 /**
- * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `header`: the bare key in the named header; `query`: the key in the named
- * query parameter, for services that know nothing else. On the CLI: `bearer`, `header:NAME`, `query:NAME`.
+ * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `basic`: `Authorization: Basic`, the key being `USER:PASSWORD`; `header`: the key in
+ * the named header, bare or behind a word (`Authorization: Token KEY`); `query`: the key in the named query parameter, for services that know nothing else;
+ * `none`: not at all, for services that ask for no key. On the CLI: `bearer`, `basic`, `header:NAME`, `header:NAME:WORD`, `query:NAME`, `none`.
  */
 export type AuthScheme =
   | { readonly type: 'bearer' }
-  | { readonly type: 'header'; readonly name: string }
+  | { readonly type: 'basic' }
+  | { readonly type: 'header'; readonly name: string; readonly word?: string }
   | { readonly type: 'query'; readonly name: string }
+  | { readonly type: 'none' }
 
 /**
  * What kind of thing an endpoint does; decides whether a grant opens it by itself.
@@ -43,11 +46,19 @@ export interface Endpoint {
   readonly estimate?: true | 'input'
   /** Where the endpoint speaks another dialect than its provider. */
   readonly dialect?: Dialect
+  /** What of the request is billed where the reply does not tell: the characters of the texts at these JSON pointers. Recorded as estimated. */
+  readonly countsText?: readonly string[]
 }
 
 /**
- * Model tokens of one call, by kind. `inputTokens` and `outputTokens` are totals: cached, cache-write and audio input are parts of the first,
- * reasoning and audio output parts of the second, whatever way a provider counts.
+ * What is billed where it is not model tokens. `audioSeconds` and `computeSeconds` are rounded up to whole seconds; `credits` are the provider's own;
+ * `searchUnits` are Cohere's: one query with up to a hundred documents.
+ */
+export type UsageUnit = 'characters' | 'audioSeconds' | 'images' | 'pages' | 'searchUnits' | 'computeSeconds' | 'credits'
+
+/**
+ * What one call consumed: model tokens by kind, and where a provider bills by something else, that. `inputTokens` and `outputTokens` are totals: cached, cache-write
+ * and audio input are parts of the first, reasoning and audio output parts of the second, whatever way a provider counts.
  */
 export interface Usage {
   readonly inputTokens: number
@@ -57,7 +68,13 @@ export interface Usage {
   readonly reasoningTokens: number
   readonly audioInputTokens: number
   readonly audioOutputTokens: number
+  /** How many of `unit`, a whole number. Both are there or neither. */
+  readonly units?: number
+  readonly unit?: UsageUnit
 }
+
+/** Counts of a `Usage` that a reply header can state; a `UsageUnit` where it is one. */
+export type UsageCount = 'inputTokens' | 'outputTokens' | 'cachedInputTokens' | 'cacheWriteInputTokens' | UsageUnit
 
 /** What the body of an error reply is made from. `type` is a code of errors.ts. */
 export interface ErrorFacts {
@@ -79,6 +96,8 @@ export interface Dialect {
    * they are never added and never taken back to nothing.
    */
   readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined
+  /** Reply headers, lower case, that state usage; what the body says overlays it. */
+  readonly usageHeaders?: Readonly<Record<string, UsageCount>>
   /** JSON pointers at which a request body states the most output it wants, in model tokens. */
   readonly maxOutputPointers: readonly string[]
   /** JSON pointers at which a request body states how many answers it wants; each of them may be as long as the most output. */
@@ -114,12 +133,37 @@ export interface KeyHint {
   readonly warn?: string
 }
 
+/** A further host of a provider: calls whose path begins with `prefix` (whole segments) go there. The endpoints' patterns hold the prefix. */
+export interface Host {
+  /** Begins with a slash and does not end with one. */
+  readonly prefix: string
+  /** Scheme, host and port, without a trailing slash. */
+  readonly origin: string
+  /** The prefix is ours, made up to tell the host, and is taken off before the call leaves. */
+  readonly strips?: true
+}
+
+/** What a key's base URL looks like at a service that lives at a resource's, a region's or one's own address. */
+export interface BaseUrlHint {
+  /** With placeholders in capital letters: `https://RESOURCE.openai.azure.com`. */
+  readonly example: string
+  /** There is no address that could be used without one; `origin` then names a host that does not exist. */
+  readonly required: boolean
+  /** What stands for the placeholders and where it is found: one sentence. */
+  readonly note: string
+}
+
 /** One AI service, as data. The relay decides timeouts, retries and aborts; a provider only knows its dialect. */
 export interface Provider {
   readonly id: string
+  /** Other names it is called by, in paths and on the CLI. */
+  readonly aliases?: readonly string[]
   readonly title: string
-  /** Scheme, host and port, without a trailing slash. */
+  /** Scheme, host and port, without a trailing slash. A key's base URL replaces it. */
   readonly origin: string
+  /** Further hosts. A key's base URL replaces these too: its key goes nowhere else. */
+  readonly hosts?: readonly Host[]
+  readonly baseUrl?: BaseUrlHint
   readonly auth: AuthScheme
   readonly dialect: Dialect
   readonly keyHints: readonly KeyHint[]

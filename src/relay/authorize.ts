@@ -20,6 +20,8 @@ export interface Route {
   /** Path of the key's base URL without a closing slash; usually empty. */
   readonly prefix: string
   readonly auth: AuthScheme
+  /** The key's own base URL replaces every host of the provider's row. */
+  readonly hasBaseUrl: boolean
 }
 
 const routes = new WeakMap<KeyRecord, Route>()
@@ -46,6 +48,7 @@ function makeRoute(key: KeyRecord): Route {
     origin: base?.origin ?? provider.origin,
     prefix: base?.pathname.replace(/\/+$/, '') ?? '',
     auth: auth ?? provider.auth,
+    hasBaseUrl: base !== undefined,
   }
 }
 

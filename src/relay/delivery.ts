@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import { statedUsage } from '../providers/index.js'
 import type { Dialect, Provider, UpstreamReply, UpstreamSink } from '../providers/provider.js'
 import type { Ending, Exchange, Stoppable, StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
@@ -255,14 +256,17 @@ export class Delivery implements UpstreamSink, Stoppable {
 
   #newMeter(status: number, reply: ReplyHead | undefined): Meter {
     const { endpoint, provider, inspected, promptBytes } = this.#exchange
+    const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
     return createMeter({
-      dialect: (endpoint?.dialect ?? provider?.dialect) as Dialect,
+      dialect,
       status,
       contentType: reply?.contentType,
       contentEncoding: reply?.contentEncoding,
       injectedUsage: inspected?.injectedUsage === true,
       estimate: endpoint?.estimate !== undefined,
       requestBytes: promptBytes,
+      stated: dialect.usageHeaders && reply ? statedUsage(dialect.usageHeaders, reply.headers) : undefined,
+      characters: inspected?.characters ?? 0,
     })
   }
 

@@ -14,6 +14,8 @@ export interface Inspected {
   readonly original: Buffer
   /** The question for usage is ours: its answer is taken out again. */
   readonly injectedUsage: boolean
+  /** How many characters of it are billed, where the reply will not tell. */
+  readonly characters?: number
   /** The question was put and refused; this is the call without it. */
   readonly refusedToTell?: true
 }
@@ -134,6 +136,8 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at
     reasoningTokens: usage?.reasoningTokens ?? 0,
     audioInputTokens: usage?.audioInputTokens ?? 0,
     audioOutputTokens: usage?.audioOutputTokens ?? 0,
+    units: usage?.units ?? 0,
+    unit: usage?.unit ?? null,
     costMicroDollars: null,
     bytesIn: exchange.bytesIn,
     bytesOut: exchange.bytesOut,

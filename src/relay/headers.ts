@@ -178,7 +178,13 @@ const colon = 58
 /** Adds the credential, or what stands in for it until the head is written: the one place where a key becomes part of a request. */
 export function addCredential(headers: string[], scheme: AuthScheme, key: string): void {
   if (scheme.type === 'bearer') headers.push('authorization', `Bearer ${key}`)
-  else if (scheme.type === 'header') headers.push(scheme.name, key)
+  else if (scheme.type === 'basic') headers.push('authorization', `Basic ${key}`)
+  else if (scheme.type === 'header') headers.push(scheme.name, scheme.word === undefined ? key : `${scheme.word} ${key}`)
+}
+
+/** Takes out what the client sent under the name that carries the key: it would travel beside ours. */
+export function dropHeader(headers: string[], name: string): void {
+  for (let at = headers.length - 2; at >= 0; at -= 2) if (headers[at] === name) headers.splice(at, 2)
 }
 
 export interface ReplyHead {

@@ -14,6 +14,7 @@ interface Wanted {
   readonly models: ReadonlySet<string>
   readonly maxOutput: ReadonlySet<string>
   readonly choices: ReadonlySet<string>
+  readonly texts: ReadonlySet<string>
   readonly stream: string | undefined
 }
 
@@ -30,12 +31,14 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
       ...dialect.choicesPointers,
       ...(stream ? [stream] : []),
       ...(endpoint.includeUsage ? streamOptionsPointers : []),
+      ...(endpoint.countsText ?? []),
     ]
     plan = {
       pointers: compilePointers([...new Set(pointers)]),
       models: new Set(models),
       maxOutput: new Set(dialect.maxOutputPointers),
       choices: new Set(dialect.choicesPointers),
+      texts: new Set(endpoint.countsText),
       stream,
     }
     wanted.set(endpoint, plan)
@@ -74,7 +77,11 @@ export function planBody(exchange: Exchange, rules: Rules, grant: GrantRecord): 
     if (endpoint.models.some(place => place.in === 'multipart')) return rules.limitsModels ? 'form' : 'stream'
     if (!ruled) return 'stream'
   }
-  const inBody = endpoint.models.some(place => place.in === 'json') || endpoint.includeUsage === true || endpoint.estimate === true
+  const inBody =
+    endpoint.models.some(place => place.in === 'json') ||
+    endpoint.includeUsage === true ||
+    endpoint.estimate === true ||
+    endpoint.countsText !== undefined
   if (!inBody || head.encoded) return 'stream'
   if (ruled && otherCharset.test(head.contentType)) throw new SoakpError('invalid_body', 'Send it as UTF-8.')
   // under a rule a body is read whatever it calls itself: some providers take JSON under any type
@@ -102,6 +109,7 @@ export function inspectBody(
   let streams = false
   const outputs: Found['value'][] = []
   let choices = 1
+  let characters = 0
   for (const { pointer, value } of scan.found) {
     if (plan.models.has(pointer)) {
       if (typeof value === 'string') models.push(bareModel(value, dialect))
@@ -110,14 +118,23 @@ export function inspectBody(
       if (value !== null) outputs.push(value)
     } else if (plan.choices.has(pointer)) {
       if (value !== null) choices = Math.max(choices, typeof value === 'number' ? value : Number.NaN)
-    } else if (pointer === plan.stream) streams = value === true
+    } else if (plan.texts.has(pointer)) characters += typeof value === 'string' ? codePoints(value) : 0
+    else if (pointer === plan.stream) streams = value === true
   }
   exchange.model = models[0] ?? null
   judgeModels(rules, models, endpoint)
   judgeOutput(grant, endpoint, outputs, choices)
+  if (characters > 0) return { body, original: body, injectedUsage: false, characters }
   if (!mayAsk || !endpoint.includeUsage || !streams) return { body, original: body, injectedUsage: false }
   const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
   return { body: splice.body, original: body, injectedUsage: splice.injected }
+}
+
+/** Providers bill an emoji as one character, not as the two that a string has. */
+function codePoints(text: string): number {
+  let pairs = 0
+  for (let at = 0; at < text.length; at++) if ((text.charCodeAt(at) & 0xfc00) === 0xd800) pairs++
+  return text.length - pairs
 }
 
 function bareModel(name: string, { modelPrefix }: Dialect): string {

@@ -1,4 +1,5 @@
 import { createEventReader, type EventReader } from '../lib/sse.js'
+import { noUsage } from '../providers/index.js'
 import type { Dialect, Usage } from '../providers/provider.js'
 import type { UsageSource } from '../stores/records.js'
 import { announcesUsage, backslash, choicesIn, type Needles, needlesFor, quote, stringBytes } from './sniff.js'
@@ -17,6 +18,10 @@ export interface MeterOptions {
   readonly estimate: boolean
   /** Bytes of prompt in the request (`promptBytes`), for an estimate. */
   readonly requestBytes: number
+  /** What the reply's head stated. */
+  readonly stated?: Usage | undefined
+  /** Characters of the request that are billed, where the reply tells nothing; 0: none. */
+  readonly characters?: number
 }
 
 export interface Metered {
@@ -127,36 +132,29 @@ function readValue(reading: Reading, value: unknown, dialect: Dialect): void {
   reading.textBytes = 0
 }
 
-function conclude(reading: Reading, { estimate, requestBytes }: MeterOptions, tail: Buffer | undefined): Metered {
+function conclude(reading: Reading, { estimate, requestBytes, stated, characters }: MeterOptions, tail: Buffer | undefined): Metered {
   const { usage, model, textBytes } = reading
   const more = { ...(tail ? { tail } : {}), ...(model === undefined ? {} : { model }) }
   const outputTokens = Math.ceil(textBytes / bytesPerToken)
-  if (usage && outputTokens === 0) return { ...more, usage, source: 'provider' }
+  if (usage && (outputTokens === 0 || usage === stated)) return { ...more, usage, source: 'provider' }
   // the stream broke off before its last counts
   if (usage) return { ...more, usage: { ...usage, outputTokens: usage.outputTokens + outputTokens }, source: 'estimated' }
+  if (characters) return { ...more, usage: { ...noUsage, units: characters, unit: 'characters' }, source: 'estimated' }
   if (!estimate) return { ...more, usage: undefined, source: 'none' }
   return { ...more, usage: estimated(requestBytes, outputTokens), source: 'estimated' }
 }
 
 function estimated(requestBytes: number, outputTokens: number): Usage {
-  return {
-    inputTokens: Math.ceil(requestBytes / bytesPerToken),
-    outputTokens,
-    cachedInputTokens: 0,
-    cacheWriteInputTokens: 0,
-    reasoningTokens: 0,
-    audioInputTokens: 0,
-    audioOutputTokens: 0,
-  }
+  return { ...noUsage, inputTokens: Math.ceil(requestBytes / bytesPerToken), outputTokens }
 }
 
-const newReading = (): Reading => ({ usage: undefined, model: undefined, modelTries: 0, textBytes: 0, textMember: 0 })
+const newReading = (stated: Usage | undefined): Reading => ({ usage: stated, model: undefined, modelTries: 0, textBytes: 0, textMember: 0 })
 
 /** Streams: each event is looked at when it is whole. */
 function streamMeter(options: MeterOptions, format: 'sse' | 'lines'): Meter {
   const { dialect, injectedUsage } = options
   const needles = needlesFor(dialect)
-  const reading = newReading()
+  const reading = newReading(options.stated)
   const filter = injectedUsage && format === 'sse'
   const onData = (data: Buffer): boolean => {
     findModel(reading, data, needles.model)
@@ -202,7 +200,7 @@ function usageAtEnd(body: Buffer, names: readonly string[]): unknown {
 function jsonMeter(options: MeterOptions): Meter {
   const { dialect } = options
   const needles = needlesFor(dialect)
-  const reading = newReading()
+  const reading = newReading(options.stated)
   let chunks: Buffer[] = []
   let size = 0
   let reader: TopLevelReader | undefined
@@ -222,7 +220,7 @@ function jsonMeter(options: MeterOptions): Meter {
     const body = chunks.length === 1 && only ? only : Buffer.concat(chunks)
     findModel(reading, body, needles.model)
     readValue(reading, usageAtEnd(body, dialect.usageMembers), dialect)
-    if (reading.usage) return
+    if (reading.usage !== options.stated) return
     if (announcesUsage(body, needles.usage)) {
       const value = parse(body)
       // cut within an array of documents or a document: what is whole in it still counts
@@ -262,12 +260,20 @@ function blindMeter(options: MeterOptions): Meter {
   }
 }
 
+/** Replies without a word in them, such as sound: what the head stated, or the request says. */
+function silentMeter(options: MeterOptions): Meter {
+  return { feed: chunk => chunk, end: () => conclude(newReading(options.stated), { ...options, estimate: false }, undefined) }
+}
+
 /** One meter a reply. An error reply consumed nothing. */
 export function createMeter(options: MeterOptions): Meter {
   const { status, contentEncoding } = options
   if (status < 200 || status >= 300) return unread
   const format = formatOf(options.contentType)
-  if ((contentEncoding && contentEncoding !== 'identity') || format === 'other') return options.estimate ? blindMeter(options) : unread
+  if ((contentEncoding && contentEncoding !== 'identity') || format === 'other') {
+    if (options.stated || options.characters) return silentMeter(options)
+    return options.estimate ? blindMeter(options) : unread
+  }
   return format === 'json' ? jsonMeter(options) : streamMeter(options, format)
 }
 

@@ -1,12 +1,12 @@
 import { SoakpError } from '../errors.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
-import { standIn } from '../lib/stand-in.js'
-import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
+import type { AuthScheme, UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
-import { type Route, routeOf } from './authorize.js'
+import { routeOf } from './authorize.js'
 import type { Exchange } from './exchange.js'
-import { addCredential, requestHeaders } from './headers.js'
+import { addCredential, dropHeader, requestHeaders } from './headers.js'
+import { credentialOf, targetOf } from './target.js'
 import { send } from './upstream.js'
 
 /** Query parameters that carry credentials in one API or another, or that change what a request is: none travels. Names in lower case, decoded. */
@@ -66,32 +66,34 @@ export function forward(
   if (body !== undefined && !Buffer.isBuffer(body) && head.contentLength !== undefined)
     headers.push('content-length', String(head.contentLength))
   const { auth } = route
+  // the row's own header is dropped already
+  if (auth.type === 'header' && auth !== route.provider.auth) dropHeader(headers, auth.name)
+  const target = targetOf(route, call.path)
+  const method = call.request.method ?? 'GET'
   if (route.provider.serve) {
     // inside this process nothing stands in for the key, which is worth nothing
     addCredential(headers, auth, secret.expose())
     secret.wipe()
-    return route.provider.serve({ method: call.request.method ?? 'GET', path: pathOf(exchange, route, ''), headers, body }, sink)
+    return route.provider.serve({ method, path: target.path + queryOf(call.query, auth, ''), headers, body }, sink)
   }
-  const credential = standIn(secret, auth.type === 'query' ? 'query' : 'header')
+  const credential = credentialOf(secret, auth)
   secret.wipe()
   addCredential(headers, auth, credential.text)
-  const request = { method: call.request.method ?? 'GET', path: pathOf(exchange, route, credential.text), headers, body }
+  const request = { method, path: target.path + queryOf(call.query, auth, credential.text), headers, body }
   const sent = (bytes: number) => {
     // a body that was read is counted already
     if (!Buffer.isBuffer(body)) exchange.bytesIn += bytes
   }
   try {
-    return send(outbound.pool(route.origin, key.allowPrivate), request, sink, sent, credential)
+    return send(outbound.pool(target.origin, key.allowPrivate), request, sink, sent, credential)
   } catch (error) {
     credential.withdraw()
     throw error
   }
 }
 
-function pathOf(exchange: Exchange, route: Route, credential: string): string {
-  const { auth } = route
-  const query = cleanQuery(exchange.call.query, auth.type === 'query' ? auth.name : undefined)
-  const path = route.prefix + exchange.call.path + query
-  if (auth.type !== 'query') return path
-  return `${path}${query === '' ? '?' : '&'}${encodeURIComponent(auth.name)}=${credential}`
+function queryOf(given: string, auth: AuthScheme, credential: string): string {
+  const query = cleanQuery(given, auth.type === 'query' ? auth.name : undefined)
+  if (auth.type !== 'query') return query
+  return `${query}${query === '' ? '?' : '&'}${encodeURIComponent(auth.name)}=${credential}`
 }

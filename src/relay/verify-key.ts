@@ -1,10 +1,10 @@
 import { SoakpError } from '../errors.js'
 import { ask, type Outbound } from '../lib/outbound.js'
-import { standIn } from '../lib/stand-in.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { routeOf } from './authorize.js'
 import { addCredential } from './headers.js'
+import { credentialOf, targetOf } from './target.js'
 
 /** What a provider says of a key. `unknown`: it could not be asked, or its answer says nothing. */
 export interface KeyVerdict {
@@ -17,17 +17,18 @@ const patienceMs = 15_000
 
 /** Asks the provider whether it takes the key, by the call that its row names for that. Never throws for what the provider or the network does. */
 export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, outbound: Outbound): Promise<KeyVerdict> {
-  const { provider, origin, prefix, auth } = routeOf(record)
+  const route = routeOf(record)
+  const { provider, auth } = route
   const check = provider.keyCheck
   if (provider.serve) return { result: 'works', text: `${provider.title} is built in; there is nobody to ask.` }
   if (!check) return { result: 'unknown', text: `${provider.title} has no call that tells.` }
   const secret = await vault.open(record)
   const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
   for (const [name, value] of Object.entries({ ...provider.defaultHeaders, ...check.headers })) headers.push(name, value)
-  const credential = standIn(secret, auth.type === 'query' ? 'query' : 'header')
+  const credential = credentialOf(secret, auth)
   secret.wipe()
   addCredential(headers, auth, credential.text)
-  const path = `${prefix}${check.path}`
+  const { origin, path } = targetOf(route, check.path)
   const query = auth.type === 'query' ? `${path.includes('?') ? '&' : '?'}${encodeURIComponent(auth.name)}=${credential.text}` : ''
   try {
     const pool = outbound.pool(origin, record.allowPrivate)

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
 import { newId } from '../lib/id.js'
-import { reservedNames } from '../providers/index.js'
+import { providerId, reservedNames } from '../providers/index.js'
 import type { Request, Response } from '../relay/call.js'
 import type { Relay } from '../relay/relay.js'
 import type { HostCheck } from './hosts.js'
@@ -90,7 +90,7 @@ export function createDispatch(options: DispatchOptions): (request: Request, res
     relay.handle({
       id,
       startedAtMs: now(),
-      provider: first,
+      provider: providerId(first),
       path: end === url.length || end === queryAt ? '/' : queryAt === -1 ? url.slice(end) : url.slice(end, queryAt),
       query: queryAt === -1 ? '' : url.slice(queryAt),
       request,

@@ -127,6 +127,7 @@ function usage(entries: readonly Entry[], dimension: UsageDimension, sinceMs: nu
       outputTokens: (row?.outputTokens ?? 0) + entry.outputTokens,
       cachedInputTokens: (row?.cachedInputTokens ?? 0) + entry.cachedInputTokens,
       reasoningTokens: (row?.reasoningTokens ?? 0) + entry.reasoningTokens,
+      units: entry.unit === null ? (row?.units ?? {}) : { ...row?.units, [entry.unit]: (row?.units[entry.unit] ?? 0) + entry.units },
       costMicroDollars:
         entry.costMicroDollars === null ? (row?.costMicroDollars ?? null) : (row?.costMicroDollars ?? 0) + entry.costMicroDollars,
     })

@@ -191,6 +191,10 @@ export type Outcome = 'ok' | 'refused' | 'failed' | 'client_gone' | 'cut'
 /** Where the counts come from. `none`: the call had no model tokens to count. */
 export type UsageSource = 'provider' | 'estimated' | 'none'
 
+/** What is billed where it is not model tokens; whole numbers. */
+export const usageUnits = ['characters', 'audioSeconds', 'images', 'pages', 'searchUnits', 'computeSeconds', 'credits'] as const
+export type UsageUnit = (typeof usageUnits)[number]
+
 /** One line of the ledger: one attempt of one call. Never a body, never a secret, never the value of a query parameter. */
 export interface Entry {
   /** The call's id, also its `x-request-id`. */
@@ -222,6 +226,10 @@ export interface Entry {
   readonly reasoningTokens: number
   readonly audioInputTokens: number
   readonly audioOutputTokens: number
+  /** How many of `unit`; 0 where that is null. */
+  readonly units: number
+  /** What the provider bills this call by, where it is not model tokens. */
+  readonly unit: UsageUnit | null
   readonly costMicroDollars: number | null
   readonly bytesIn: number
   readonly bytesOut: number
@@ -246,6 +254,8 @@ export interface UsageRow {
   readonly outputTokens: number
   readonly cachedInputTokens: number
   readonly reasoningTokens: number
+  /** Sums by unit, of those units that any entry has. */
+  readonly units: Readonly<Partial<Record<UsageUnit, number>>>
   /** Sum over priced entries; `null` where none is priced. */
   readonly costMicroDollars: number | null
 }

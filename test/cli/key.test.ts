@@ -121,7 +121,7 @@ t.test('a provider of one’s own has a name, a base URL, a way to travel and a 
   t.match(await add('unheard-of'), { code: 66, stderr: /no such provider.*\n.*--base-url/ })
   for (const name of ['admin', 'v1', 'My-LLM', 'x']) t.equal((await add(name, '--base-url', 'https://llm.example.com')).code, 2, name)
   for (const [flag, value] of [
-    ['--auth', 'basic'],
+    ['--auth', 'digest'],
     ['--auth', 'header:host'],
     ['--dialect', 'klingon'],
     ['--tenant', 'acme'],

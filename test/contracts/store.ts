@@ -389,7 +389,15 @@ export function storeContract(t: Test, kind: StoreKind): void {
         durationMs: 1.5,
         bytesOut: 5_000_000_000,
       }),
-      anEntry({ startedAtMs: 300, audioInputTokens: 1, audioOutputTokens: 2, cacheWriteInputTokens: 3, address: '2001:db8::1' }),
+      anEntry({
+        startedAtMs: 300,
+        units: 12,
+        unit: 'characters',
+        audioInputTokens: 1,
+        audioOutputTokens: 2,
+        cacheWriteInputTokens: 3,
+        address: '2001:db8::1',
+      }),
     ]
     await store.appendEntries(entries.slice(0, 1))
     await store.appendEntries(entries.slice(1))
@@ -410,7 +418,15 @@ export function storeContract(t: Test, kind: StoreKind): void {
       anEntry({ startedAtMs: day + 1, subject: 'bob', model: null, usageSource: 'estimated', grantId: 'grt_2', costMicroDollars: 8 }),
       anEntry({ startedAtMs: day + 2, keyId: null, provider: 'groq', tenant: 'acme' }),
     ])
-    const row = { estimated: 0, inputTokens: 10, outputTokens: 20, cachedInputTokens: 3, reasoningTokens: 4, costMicroDollars: null }
+    const row = {
+      estimated: 0,
+      inputTokens: 10,
+      outputTokens: 20,
+      cachedInputTokens: 3,
+      reasoningTokens: 4,
+      units: {},
+      costMicroDollars: null,
+    }
     t.strictSame(await store.usageBy('user', day), [
       {
         value: 'bob',
@@ -420,6 +436,7 @@ export function storeContract(t: Test, kind: StoreKind): void {
         outputTokens: 40,
         cachedInputTokens: 6,
         reasoningTokens: 8,
+        units: {},
         costMicroDollars: 15,
       },
       { ...row, value: '', calls: 1 },
@@ -451,6 +468,21 @@ export function storeContract(t: Test, kind: StoreKind): void {
       ['acme', 1],
     ])
     t.strictSame(await calls('tenant', day + 3), [])
+  })
+
+  t.test(`${kind.scheme}: what is not counted in model tokens is summed by its unit`, async t => {
+    const store = await fresh(t)
+    await store.appendEntries([
+      anEntry({ provider: 'deepgram', units: 90, unit: 'audioSeconds' }),
+      anEntry({ provider: 'deepgram', units: 30, unit: 'characters' }),
+      anEntry({ provider: 'deepgram', units: 12, unit: 'characters' }),
+      anEntry({ provider: 'openai' }),
+    ])
+    const units = (await store.usageBy('provider', 0)).map(row => [row.value, row.units])
+    t.strictSame(units, [
+      ['deepgram', { audioSeconds: 90, characters: 42 }],
+      ['openai', {}],
+    ])
   })
 
   t.test(`${kind.scheme}: a healthy store takes a probe and finds nothing wrong`, async t => {

@@ -142,6 +142,8 @@ export function anEntry(fields: Partial<Entry> = {}): Entry {
     reasoningTokens: 0,
     audioInputTokens: 0,
     audioOutputTokens: 0,
+    units: 0,
+    unit: null,
     costMicroDollars: null,
     bytesIn: 1,
     bytesOut: 1,

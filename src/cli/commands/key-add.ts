@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander'
 import { SoakpError } from '../../errors.js'
+import { newId } from '../../lib/id.js'
+import { Secret } from '../../lib/secret.js'
 import type { NewKey } from '../../vault/vault.js'
 import { secretInArgv } from '../argv.js'
 import type { Cli, SecretSource } from '../cli.js'
@@ -25,7 +27,10 @@ export function keyAdd(cli: Cli): Command {
     .option('--name <text>', 'how you will recognise it', 'default')
     .option('--base-url <url>', "replaces the provider's origin; may carry a path prefix")
     .option('--allow-private', 'the base URL may lie in a private network')
-    .option('--auth <scheme>', 'how the key travels: bearer, header:NAME or query:NAME')
+    .option(
+      '--auth <scheme>',
+      'how the key travels: bearer, basic, header:NAME, header:NAME:WORD (the word before it), query:NAME, or none where no key is asked for',
+    )
     .option('--dialect <name>', 'which API a provider of your own speaks: openai, anthropic, gemini')
     .option('--organization <id>', 'sent along where the provider knows organizations')
     .option('--project <id>', 'sent along where the provider knows projects')
@@ -37,17 +42,21 @@ export function keyAdd(cli: Cli): Command {
     .action((provider: string, options: Options, command: Command) => add(cli, provider, command.args.slice(1), options))
 }
 
-async function add(cli: Cli, provider: string, excess: readonly string[], options: Options): Promise<void> {
+async function add(cli: Cli, name: string, excess: readonly string[], options: Options): Promise<void> {
   // one word too many here is the key itself, more often than not
   if (excess.length > 0) throw secretInArgv()
+  const { providerId } = await import('../../providers/index.js')
+  const provider = providerId(name)
   const custom = await checkProvider(provider, options)
   const tenant = options.tenant ?? 'default'
   if (tenant !== 'default') throw new SoakpError('usage', 'There is only the tenant `default`.')
   checkText('--name', options.name)
   const soakp = await cli.open()
-  const secret = await cli.readSecret(`${provider} API key`, options)
+  // what is stored in the place of a key that there is none of is worth nothing
+  const secret =
+    custom.auth === 'none' ? new Secret(`no-key-${newId('key').slice(4)}`) : await cli.readSecret(`${provider} API key`, options)
   try {
-    await checkSecret(cli, provider, secret)
+    if (custom.auth !== 'none') await checkSecret(cli, provider, secret)
     const check = verifying(cli, soakp, options.verify)
     const wanted: NewKey = { provider, secret, tenant, ...custom, ...given(options) }
     const key = await soakp.vault.put(wanted, check.accept)

@@ -35,9 +35,17 @@ export function usage(cli: Cli): Command {
 }
 
 function usageView(by: UsageDimension, row: UsageRow): Record<string, unknown> {
-  const { value, estimated, costMicroDollars, ...counts } = row
+  const { value, estimated, costMicroDollars, units, ...counts } = row
   const costUsd = costMicroDollars === null ? {} : { costUsd: toDollars(costMicroDollars) }
-  return { [by]: value, ...counts, estimatedCalls: estimated, ...costUsd }
+  const otherUnits = Object.keys(units).length === 0 ? {} : { units }
+  return { [by]: value, ...counts, ...otherUnits, estimatedCalls: estimated, ...costUsd }
+}
+
+/** `1200 characters, 90 audioSeconds`. */
+function unitsText({ units }: UsageRow): string {
+  return Object.entries(units)
+    .map(([unit, sum]) => `${sum} ${unit}`)
+    .join(', ')
 }
 
 function usageTable(by: UsageDimension, rows: readonly UsageRow[]): string {
@@ -48,13 +56,14 @@ function usageTable(by: UsageDimension, rows: readonly UsageRow[]): string {
     { title: 'CACHED', value: row => row.cachedInputTokens, right: true },
     { title: 'OUTPUT', value: row => row.outputTokens, right: true },
     { title: 'REASONING', value: row => row.reasoningTokens, right: true },
+    ...(rows.some(row => unitsText(row) !== '') ? [{ title: 'OTHER', value: unitsText, right: true }] : []),
     { title: 'ESTIMATED', value: row => row.estimated, right: true },
     { title: 'USD', value: row => (row.costMicroDollars === null ? null : formatDollars(row.costMicroDollars)), right: true },
   ])
 }
 
 function usageCsv(by: UsageDimension, rows: readonly UsageRow[]): string {
-  const head = [by, 'calls', 'inputTokens', 'cachedInputTokens', 'outputTokens', 'reasoningTokens', 'estimatedCalls', 'costUsd']
+  const head = [by, 'calls', 'inputTokens', 'cachedInputTokens', 'outputTokens', 'reasoningTokens', 'units', 'estimatedCalls', 'costUsd']
   return csv([
     head,
     ...rows.map(row => [
@@ -64,6 +73,7 @@ function usageCsv(by: UsageDimension, rows: readonly UsageRow[]): string {
       row.cachedInputTokens,
       row.outputTokens,
       row.reasoningTokens,
+      unitsText(row),
       row.estimated,
       row.costMicroDollars === null ? null : formatDollars(row.costMicroDollars),
     ]),

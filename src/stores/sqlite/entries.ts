@@ -1,4 +1,4 @@
-import type { Entry, UsageDimension, UsageRow } from '../records.js'
+import { type Entry, type UsageDimension, type UsageRow, type UsageUnit, usageUnits } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
 import { createContexts } from './contexts.js'
@@ -15,6 +15,8 @@ const columns = [
   'reasoningTokens',
   'audioInputTokens',
   'audioOutputTokens',
+  'units',
+  'unit',
   'costMicroDollars',
   'bytesIn',
   'bytesOut',
@@ -50,7 +52,8 @@ export function entryQueries(db: Connection, { read, write }: Transactions, comm
       // biome-ignore format: one line per kind of column
       insert.run(
         contexts.idOf(e), e.id, e.startedAtMs,
-        e.inputTokens, e.outputTokens, e.cachedInputTokens, e.cacheWriteInputTokens, e.reasoningTokens, e.audioInputTokens, e.audioOutputTokens, e.costMicroDollars,
+        e.inputTokens, e.outputTokens, e.cachedInputTokens, e.cacheWriteInputTokens, e.reasoningTokens, e.audioInputTokens, e.audioOutputTokens,
+        e.units, e.unit, e.costMicroDollars,
         e.bytesIn, e.bytesOut, e.durationMs, e.firstByteMs, e.address, e.upstreamRequestId,
       )
     }
@@ -73,13 +76,23 @@ export function entryQueries(db: Connection, { read, write }: Transactions, comm
     usageBy: (dimension, sinceMs) =>
       read(() =>
         db
-          .prepare<[number], UsageRow>(
+          .prepare<[number], SummedRow>(
             `SELECT ${dimensions[dimension]} AS value, sum(final) AS calls, sum(usageSource = 'estimated') AS estimated,
                sum(inputTokens) AS inputTokens, sum(outputTokens) AS outputTokens, sum(cachedInputTokens) AS cachedInputTokens,
-               sum(reasoningTokens) AS reasoningTokens, sum(costMicroDollars) AS costMicroDollars
+               sum(reasoningTokens) AS reasoningTokens, sum(costMicroDollars) AS costMicroDollars,
+               ${usageUnits.map(unit => `sum(units) FILTER (WHERE unit = '${unit}') AS ${unit}`).join(', ')}
              FROM ledger WHERE startedAtMs >= ? GROUP BY 1 ORDER BY ${dimension === 'day' ? '1' : '2 DESC, 1'}`,
           )
-          .all(sinceMs),
+          .all(sinceMs)
+          .map(usageRow),
       ),
   }
+}
+
+type SummedRow = Omit<UsageRow, 'units'> & Readonly<Record<UsageUnit, number | null>>
+
+function usageRow(summed: SummedRow): UsageRow {
+  const { value, calls, estimated, inputTokens, outputTokens, cachedInputTokens, reasoningTokens, costMicroDollars } = summed
+  const units = Object.fromEntries(usageUnits.flatMap(unit => (summed[unit] === null ? [] : [[unit, summed[unit]]])))
+  return { value, calls, estimated, inputTokens, outputTokens, cachedInputTokens, reasoningTokens, units, costMicroDollars }
 }

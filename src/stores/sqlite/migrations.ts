@@ -201,4 +201,15 @@ export const migrations: readonly Migration[] = [
     createdAtMs INTEGER NOT NULL
   ) STRICT;
   `,
+  // what is billed by something else than model tokens
+  `
+  ALTER TABLE entries ADD COLUMN units INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE entries ADD COLUMN unit TEXT;
+  DROP VIEW ledger;
+  CREATE VIEW ledger AS SELECT
+    seq, id, attempt, final, startedAtMs, tenant, grantId, tokenId, subject, keyId, provider, method, endpoint, model, status, outcome, errorCode, usageSource,
+    inputTokens, outputTokens, cachedInputTokens, cacheWriteInputTokens, reasoningTokens, audioInputTokens, audioOutputTokens,
+    units, unit, costMicroDollars, bytesIn, bytesOut, durationMs, firstByteMs, address, upstreamRequestId
+    FROM entries CROSS JOIN contexts USING (context);
+  `,
 ]
