@@ -59,6 +59,7 @@ export const errors = {
   // keys, grants
   key_not_found: { status: 404, exit: 66, text: 'No such key.' },
   grant_not_found: { status: 404, exit: 66, text: 'No such grant.' },
+  alias_not_found: { status: 404, exit: 66, text: 'No such alias.' },
   no_key: { status: 503, exit: 69, text: 'No key for this provider can be used at the moment.' },
   key_unreadable: { status: 503, exit: 65, text: 'The key cannot be opened: its record does not match what was sealed.' },
   unknown_provider: { status: 404, exit: 66, text: 'No such provider.' },

@@ -1,7 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { BoundedMap } from '../lib/bounded-map.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import type { KeyRecord } from '../stores/records.js'
+import type { AliasRecord, KeyRecord } from '../stores/records.js'
 import type { GrantAndTokens, Store } from '../stores/store.js'
 
 const remembered = 20_000
@@ -22,23 +22,29 @@ export interface Policy {
   grant(id: string): MaybePromise<GrantAndTokens | undefined>
   /** After `refresh`: the tenant's keys for a provider, in the order they were made. */
   keys(tenant: string, provider: string): MaybePromise<readonly KeyRecord[]>
+  /** After `refresh`: all the tenant's keys, in the order they were made. */
+  allKeys(tenant: string): MaybePromise<readonly KeyRecord[]>
+  /** After `refresh`: what the tenant's aliases of models stand for, by name. */
+  aliases(tenant: string): MaybePromise<ReadonlyMap<string, string>>
   /** After `refresh`: origins that some live grant allows. */
   origins(now: number): MaybePromise<ReadonlySet<string>>
 }
 
-type PolicyStore = Pick<Store, 'policyGeneration' | 'getGrant' | 'listKeys' | 'listGrants'>
+type PolicyStore = Pick<Store, 'policyGeneration' | 'getGrant' | 'listKeys' | 'listGrants' | 'listAliases'>
 
 export function createPolicy(store: PolicyStore): Policy {
   let generation = -1
   let isFresh = false
   const grants = new BoundedMap<string, GrantAndTokens>(remembered)
   const keys = new BoundedMap<string, readonly KeyRecord[]>(remembered)
+  const aliases = new BoundedMap<string, ReadonlyMap<string, string>>(remembered)
   let origins: ReadonlySet<string> | undefined
 
   function moveTo(current: number): number {
     if (current !== generation) {
       grants.clear()
       keys.clear()
+      aliases.clear()
       origins = undefined
       generation = current
     }
@@ -100,6 +106,19 @@ export function createPolicy(store: PolicyStore): Policy {
       return keys.get(name) ?? remember<string, readonly KeyRecord[]>(keys, name, store.listKeys({ tenant, provider }))
     },
 
+    allKeys(tenant) {
+      // no provider is called so
+      const name = `${tenant}/`
+      return keys.get(name) ?? remember<string, readonly KeyRecord[]>(keys, name, store.listKeys({ tenant }))
+    },
+
+    aliases(tenant) {
+      const known = aliases.get(tenant)
+      if (known) return known
+      const records = store.listAliases(tenant)
+      return remember<string, ReadonlyMap<string, string>>(aliases, tenant, isPromise(records) ? records.then(targets) : targets(records))
+    },
+
     origins(now) {
       if (origins) return origins
       const asked = generation
@@ -114,6 +133,10 @@ export function createPolicy(store: PolicyStore): Policy {
       return isPromise(records) ? records.then(collect) : collect(records)
     },
   }
+}
+
+function targets(records: readonly AliasRecord[]): ReadonlyMap<string, string> {
+  return new Map(records.map(({ name, target }) => [name, target]))
 }
 
 function unavailable(cause: unknown): never {

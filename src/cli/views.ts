@@ -1,4 +1,4 @@
-import type { GrantRecord, GrantScope, KeyRecord } from '../stores/records.js'
+import type { AliasRecord, GrantRecord, GrantScope, KeyRecord } from '../stores/records.js'
 import type { GrantAndTokens } from '../stores/store.js'
 import { facts, minute, printable, time } from './format.js'
 
@@ -46,6 +46,10 @@ export function keyText(key: KeyRecord): string {
 export function keyState(key: KeyRecord): string {
   if (key.rejectedAtMs === null) return key.state
   return `${key.state}, refused by the provider on ${minute(key.rejectedAtMs)}`
+}
+
+export function aliasView({ name, target, createdAtMs }: AliasRecord): Record<string, unknown> {
+  return { name, target, createdAt: time(createdAtMs) }
 }
 
 export type GrantState = 'active' | 'expired' | 'revoked'

@@ -3,9 +3,15 @@ export interface FormScan {
   /** Why the body cannot be read without doubt, as soon as that shows. */
   feed(chunk: Buffer): string | undefined
   /** `ambiguous`: a wanted field stands twice, or under a name that some parser takes for it. */
-  end(): { readonly fault?: string; readonly values: readonly string[] }
+  end(): { readonly fault?: string; readonly values: readonly string[]; readonly spans: readonly Span[] }
   /** The closing boundary has no more bytes than this. */
   readonly closingBytes: number
+}
+
+/** Where a value lies in the body, in bytes; `end` is behind its last. */
+export interface Span {
+  readonly start: number
+  readonly end: number
 }
 
 const mostHeaderBytes = 16 * 1024
@@ -19,6 +25,9 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
   const boundary = boundaryOf(contentType)
   const mark = Buffer.from(`\n--${boundary ?? ''}`)
   const values = new Map<string, string>()
+  const spans: Span[] = []
+  let fed = 0
+  let fieldStart = 0
   let state: State = 'preamble'
   // as if a line had ended before the first boundary
   let rest: Buffer = Buffer.from('\r\n')
@@ -29,6 +38,7 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
   function feed(chunk: Buffer): string | undefined {
     if (fault !== undefined) return fault
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    fed += chunk.length
     while (fault === undefined && step()) {
       // each step takes something off `rest`
     }
@@ -88,6 +98,7 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
     }
     const name = partName(rest.toString('utf8', 0, at))
     rest = rest.subarray(at + 4)
+    fieldStart = fed - rest.length
     state = 'content'
     if (name === undefined) fault = 'a part does not say by the book which field it is'
     else enter(name)
@@ -108,7 +119,9 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
 
   function finishField(): void {
     if (field === undefined) return
-    values.set(field, Buffer.concat(value).toString('utf8'))
+    const whole = Buffer.concat(value)
+    values.set(field, whole.toString('utf8'))
+    spans.push({ start: fieldStart, end: fieldStart + whole.length })
     field = undefined
     value = []
   }
@@ -117,7 +130,7 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
     feed,
     end() {
       if (fault === undefined && state !== 'epilogue') fault = 'the form is not complete'
-      return { ...(fault === undefined ? {} : { fault }), values: [...values.values()] }
+      return { ...(fault === undefined ? {} : { fault }), values: [...values.values()], spans }
     },
     // CR, the mark, two dashes, CR LF
     closingBytes: mark.length + 5,

@@ -117,9 +117,11 @@ export interface AskOptions {
   readonly path: string
   readonly headers: readonly string[]
   readonly timeoutMs: number
+  /** How much of the reply is read; 64 KB unless told. */
+  readonly mostBytes?: number
 }
 
-/** One small request and its reply, read whole up to 64 KB; for asking a provider something, not for relaying. */
+/** One small request and its reply, read whole up to a size; for asking a provider something, not for relaying. */
 export async function ask(pool: Pool, options: AskOptions): Promise<{ status: number; body: string }> {
   const { statusCode, body } = await pool.request({
     method: options.method,
@@ -128,11 +130,12 @@ export async function ask(pool: Pool, options: AskOptions): Promise<{ status: nu
     signal: AbortSignal.timeout(options.timeoutMs),
   })
   const pieces: Buffer[] = []
+  const mostBytes = options.mostBytes ?? 64 * 1024
   let size = 0
   for await (const piece of body) {
     pieces.push(piece as Buffer)
     size += (piece as Buffer).length
-    if (size > 64 * 1024) break
+    if (size > mostBytes) break
   }
   return { status: statusCode, body: Buffer.concat(pieces).toString('utf8') }
 }

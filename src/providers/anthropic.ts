@@ -24,6 +24,7 @@ export const anthropic: Provider = {
   },
   endpoints: [...under('/v1', anthropicRows), endpoint('administration', '* /api/**')],
   compatiblePath: '/v1',
+  messagesPath: '/v1',
   defaultHeaders: { 'anthropic-version': '2023-06-01' },
   allowRequestHeaders: [],
   dropRequestHeaders: [],

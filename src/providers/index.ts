@@ -7,7 +7,7 @@ import { gemini, geminiRows } from './gemini.js'
 import { compileKeyShapes } from './key-shape.js'
 import { openai } from './openai.js'
 import { conventionalRows, deepseek, groq, mistral, openrouter } from './openai-compatible.js'
-import type { AuthScheme, Endpoint, KeyCheck, Provider } from './provider.js'
+import type { AuthScheme, Endpoint, Provider } from './provider.js'
 import { sandbox } from './sandbox.js'
 
 /** Every provider there is, in the order of the docs. */
@@ -65,11 +65,10 @@ export interface CustomProvider {
   readonly dialect: string
 }
 
-/** Asks for the models; where a base URL ends in a version, that version is not said again. */
-function customKeyCheck(baseUrl: string, dialect: string, headers: Readonly<Record<string, string>>): KeyCheck {
+/** Where the API begins, relative to a base URL: one that ends in a version is not followed by another. */
+function versionAfter(baseUrl: string, dialect: string): string {
   const versioned = /\/v\d[a-z0-9]*\/?$/.test(new URL(baseUrl).pathname)
-  const version = dialect === 'gemini' ? '/v1beta' : '/v1'
-  return { method: 'GET', path: versioned ? '/models' : `${version}/models`, headers, works: [200], restricted: [403, 429], refused: [401] }
+  return versioned ? '' : dialect === 'gemini' ? '/v1beta' : '/v1'
 }
 
 /** The row of a service that only its keys describe. Undefined for a dialect or base URL that is none. Build it once per key, not per call. */
@@ -77,6 +76,7 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
   const dialect = findDialect(name)
   const endpoints = conventional[name]
   if (!dialect || !endpoints || !URL.canParse(baseUrl)) return undefined
+  const version = versionAfter(baseUrl, name)
   const known = providers.find(provider => provider.dialect === dialect)
   return {
     id,
@@ -85,8 +85,17 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
     auth,
     dialect,
     keyHints: [],
-    keyCheck: customKeyCheck(baseUrl, name, known?.defaultHeaders ?? {}),
+    keyCheck: {
+      method: 'GET',
+      path: `${version}/models`,
+      headers: known?.defaultHeaders ?? {},
+      works: [200],
+      restricted: [403, 429],
+      refused: [401],
+    },
     endpoints,
+    ...(name === 'openai' ? { compatiblePath: version } : {}),
+    ...(name === 'anthropic' ? { messagesPath: version } : {}),
     defaultHeaders: known?.defaultHeaders ?? {},
     allowRequestHeaders: [],
     dropRequestHeaders: [],

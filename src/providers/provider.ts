@@ -171,6 +171,8 @@ export interface Provider {
   readonly endpoints: readonly Endpoint[]
   /** Path prefix of the provider's OpenAI-compatible API, where it has one: `/v1`, `/openai/v1`. */
   readonly compatiblePath?: string
+  /** Path prefix of the provider's Anthropic-compatible API, below which `/messages` is: `/v1`, `/anthropic/v1`. */
+  readonly messagesPath?: string
   /** Sent when the client did not send them, names in lower case. */
   readonly defaultHeaders: Readonly<Record<string, string>>
   /** Request headers, lower case, that the global deny-list drops but this provider needs from the client. */

@@ -63,13 +63,18 @@ function rank(key: KeyRecord): number {
   return (key.state === 'active' ? 0 : 4) + (key.rejectedAtMs === null ? 0 : 2) + (key.user === null ? 1 : 0)
 }
 
+/** Whether the grant may be used by who calls. */
+export function authorizeCaller({ call, head }: Exchange, rules: Rules): void {
+  if (!rules.allowsAddress(call.address)) throw new SoakpError('address_not_allowed')
+  if (rules.limitsOrigins && (head?.origin === undefined || !rules.allowsOrigin(head.origin))) throw new SoakpError('origin_not_allowed')
+}
+
 /** Everything about a call that can be judged before its body is read. `keys` are the tenant's for the provider called. Returns the key to use. */
 export function authorize(exchange: Exchange, keys: readonly KeyRecord[]): KeyRecord {
   const { call, head, grant } = exchange
   if (!grant || !head) throw new SoakpError('internal', 'authorize before authenticate')
   const rules = rulesOf(grant.record)
-  if (!rules.allowsAddress(call.address)) throw new SoakpError('address_not_allowed')
-  if (rules.limitsOrigins && (head.origin === undefined || !rules.allowsOrigin(head.origin))) throw new SoakpError('origin_not_allowed')
+  authorizeCaller(exchange, rules)
   if (!rules.allowsProvider(call.provider)) throw new SoakpError('provider_not_allowed', call.provider)
   const usable = usableKeys(exchange, keys, rules)
   const key = usable[0]

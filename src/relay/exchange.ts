@@ -20,6 +20,17 @@ export interface Inspected {
   readonly refusedToTell?: true
 }
 
+/** A call to the unified endpoint, once it is known for which provider it is. */
+export interface UnifiedCall {
+  /** The body with the provider's own name of the model in it. */
+  readonly body: Buffer
+  /** That name. */
+  readonly model: string
+  /** The alias the client said instead. */
+  readonly alias: string | undefined
+  readonly isForm: boolean
+}
+
 /** Something under way for a call: the reading of its body, the request upstream. */
 export interface Stoppable {
   /** Ends it; it takes care of the call's own end. */
@@ -30,7 +41,8 @@ export type StopReason = 'client_gone' | 'cut'
 
 /** What one call has become so far. Each stage fills in its part; nothing of a key's plaintext is ever in here. */
 export interface Exchange extends BagMember {
-  readonly call: Call
+  /** On the unified endpoint first as it came, then as the call to the provider that it stands for. */
+  call: Call
   /** Of a steady clock, in milliseconds: for durations only. */
   readonly startedAt: number
   head: Head | undefined
@@ -41,6 +53,8 @@ export interface Exchange extends BagMember {
   model: string | null
   hold: Hold | undefined
   key: KeyRecord | undefined
+  /** What a call to the unified endpoint was found to be. */
+  unified: UnifiedCall | undefined
   /** The body, where it was read. */
   inspected: Inspected | undefined
   /** 1 with the first request that leaves. */
@@ -78,6 +92,7 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     model: null,
     hold: undefined,
     key: undefined,
+    unified: undefined,
     inspected: undefined,
     attempt: 0,
     bytesIn: 0,

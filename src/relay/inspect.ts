@@ -4,7 +4,7 @@ import { compilePointers, type Found, type Pointers, type Scan, scanJson } from 
 import { spliceStreamOptions, streamOptionsPointers } from '../lib/json-splice.js'
 import type { Dialect, Endpoint } from '../providers/provider.js'
 import type { GrantRecord } from '../stores/records.js'
-import type { Exchange, Inspected } from './exchange.js'
+import type { Exchange, Inspected, UnifiedCall } from './exchange.js'
 
 /** How a body is treated on its way out. `read`: into memory, scanned; `stream`: as it comes; `form`: as it comes, the model looked for underway; `none`: there is none. */
 export type BodyPlan = 'read' | 'stream' | 'form' | 'none'
@@ -160,6 +160,13 @@ export function inspectTarget(exchange: Exchange, rules: Rules): void {
   const models = modelsOfTarget(exchange, rules)
   exchange.model = models[0] ?? null
   judgeModels(rules, models, exchange.endpoint)
+}
+
+/** A form whose model was read, and replaced, before its provider was known. */
+export function inspectUnifiedForm(exchange: Exchange, rules: Rules, { body, model }: UnifiedCall): void {
+  exchange.model = model
+  if (exchange.endpoint) judgeModels(rules, [model], exchange.endpoint)
+  exchange.inspected = { body, original: body, injectedUsage: false }
 }
 
 /** A form's models, once they have been seen. */

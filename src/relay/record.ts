@@ -5,7 +5,7 @@ import { type ErrorCode, SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
 import { Bag } from '../lib/bag.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
-import { refusalOf } from './refuse.js'
+import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
 
 /** Open calls: they are answered once, recorded once, and can be ended. */
 export interface Book {
@@ -14,6 +14,8 @@ export interface Book {
   record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void
   /** Answers with an error of ours, unless an answer is under way: then that is broken off. */
   refuse(exchange: Exchange, error: SoakpError): void
+  /** Answers with a JSON document of our own making. */
+  answer(exchange: Exchange, document: unknown): void
   readonly size: number
   drain(graceMs: number): Promise<void>
 }
@@ -119,7 +121,20 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
     exchange.answered = true
     const ending = { status: error.status, outcome: isOurs(error) ? 'refused' : 'failed', errorCode: error.code } as const
     record(exchange, ending, failure => {
-      answer(exchange, failure === undefined ? error : new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 }))
+      sendRefusal(exchange, failure === undefined ? error : new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 }))
+    })
+  }
+
+  function answerWith(exchange: Exchange, document: unknown): void {
+    const { response } = exchange.call
+    if (exchange.recorded || exchange.answered) return
+    exchange.answered = true
+    const body = Buffer.from(JSON.stringify(document))
+    const headers = ['content-type', 'application/json', 'content-length', String(body.length), 'cache-control', 'no-store']
+    exchange.bytesOut = body.length
+    record(exchange, { status: 200, outcome: response.destroyed ? 'client_gone' : 'ok', errorCode: null }, failure => {
+      if (failure === undefined) reply(exchange, { status: 200, headers: [...headers, ...ownHeaders(exchange)], body })
+      else sendRefusal(exchange, new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 }))
     })
   }
 
@@ -140,6 +155,7 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
 
     record,
     refuse,
+    answer: answerWith,
 
     get size() {
       return open.size
@@ -188,17 +204,17 @@ function causeOf(error: SoakpError): string | undefined {
 /** So much of a body that nobody reads may still come in before the connection is closed. */
 const drainedBytes = 1024 * 1024
 
-function answer(exchange: Exchange, error: SoakpError): void {
+function sendRefusal(exchange: Exchange, error: SoakpError): void {
+  reply(exchange, refusalOf(exchange, error), error.code === 'client_timeout')
+}
+
+/** `gaveUp`: the rest of the body was waited for in vain. */
+function reply(exchange: Exchange, { status, headers, body }: Refusal, gaveUp = false): void {
   const { request, response } = exchange.call
   if (response.destroyed) return
-  const { status, headers, body } = refusalOf(exchange, error)
   const unread = exchange.head?.hasBody !== false && !request.readableEnded
   const small =
-    exchange.head?.contentLength !== undefined &&
-    exchange.head.contentLength <= drainedBytes &&
-    !exchange.head.expectsContinue &&
-    // it was waited for already
-    error.code !== 'client_timeout'
+    exchange.head?.contentLength !== undefined && exchange.head.contentLength <= drainedBytes && !exchange.head.expectsContinue && !gaveUp
   if ('stream' in response) {
     response.writeHead(status, headers as unknown as Record<string, string>)
     response.end(body, () => {
@@ -210,7 +226,7 @@ function answer(exchange: Exchange, error: SoakpError): void {
   if (unread && !small) headers.push('connection', 'close')
   ;(response as ServerResponse).writeHead(status, headers)
   const last = request.method === 'HEAD' ? undefined : body
-  const stillSends = unread && !small && !exchange.head?.expectsContinue && error.code !== 'client_timeout'
+  const stillSends = unread && !small && !exchange.head?.expectsContinue && !gaveUp
   if (stillSends && last) lastWords(exchange, last)
   else response.end(last)
   if (unread && small) request.resume()

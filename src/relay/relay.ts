@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Access, LiveGrant } from '../access/access.js'
 import type { Policy } from '../access/policy.js'
-import { rulesOf } from '../access/rules.js'
+import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
 import { isPromise } from '../lib/maybe.js'
@@ -9,7 +9,7 @@ import type { Outbound } from '../lib/outbound.js'
 import type { Guessing } from '../limits/guessing.js'
 import type { Limits } from '../limits/limits.js'
 import { findProvider, looksLikeProviderKey } from '../providers/index.js'
-import type { KeyRecord } from '../stores/records.js'
+import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { createAttempts } from './attempt.js'
 import { authorize } from './authorize.js'
@@ -17,10 +17,12 @@ import { readBody } from './body.js'
 import type { Call } from './call.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { readHead } from './head.js'
-import { inspectBody, inspectTarget, planBody } from './inspect.js'
+import { inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
 import { promptBytes } from './meter.js'
+import { createModelLists } from './models.js'
 import { createBook } from './record.js'
 import { originAllowed, toSoakpError } from './refuse.js'
+import { addressUnified, openUnified, rulesFor, spokenBy, unifiedName } from './unified.js'
 
 export interface Relay {
   /** Takes the call and answers it; never throws, never rejects. */
@@ -69,6 +71,8 @@ export function createRelay(deps: RelayDeps): Relay {
     clock,
   })
 
+  const models = createModelLists({ policy, vault, outbound, now: deps.now })
+
   let arrived: Exchange[] = []
 
   /**
@@ -88,6 +92,8 @@ export function createRelay(deps: RelayDeps): Relay {
     const { call } = exchange
     if (call.refusal) throw new SoakpError(call.refusal, undefined, { retryAfterSeconds: 5 })
     exchange.provider = findProvider(call.provider)
+    const isUnified = exchange.provider === undefined && call.provider === unifiedName
+    if (isUnified) exchange.provider = spokenBy(exchange)
     const head = readHead(call.request, looksLikeProviderKey)
     exchange.head = head
     if (head.navigates) throw new SoakpError('navigation_refused')
@@ -96,14 +102,37 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.originAllowed = originAllowed(exchange, settingsAllow)
     // before anything that would leave a line: lines that cannot be written pile up
     if (!ledger.healthy) throw new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 })
-    const keys = policy.keys(exchange.grant.record.tenant, call.provider)
+    if (isUnified && (await takeUnified(exchange, exchange.grant)) === 'answered') return
+    const keys = policy.keys(exchange.grant.record.tenant, exchange.call.provider)
     const key = authorize(exchange, isPromise(keys) ? await keys : keys)
     exchange.key = key
-    exchange.hold = limits.reserve(exchange.grant.record)
+    exchange.hold ??= limits.reserve(exchange.grant.record)
     if (exchange.stopped) throw new SoakpError('client_gone')
     await takeBody(exchange, exchange.grant)
     attempts.start(exchange, key)
   }
+
+  /** A call to the unified endpoint becomes one to the provider it names; a list of models is answered here. */
+  async function takeUnified(exchange: Exchange, { record }: LiveGrant): Promise<'answered' | 'addressed'> {
+    const route = openUnified(exchange)
+    if (route.kind === 'call') {
+      exchange.hold = limits.reserve(record)
+      if (exchange.head?.expectsContinue) exchange.call.response.writeContinue()
+      const body = exchange.head?.hasBody ? await read(exchange) : Buffer.alloc(0)
+      await addressUnified(exchange, route.speaks, body, policy)
+      // keys may have come and gone while the body did
+      await policy.refresh()
+      return 'addressed'
+    }
+    exchange.hold = limits.reserve(record)
+    // providers are asked for it, so it uses the rate as any call does
+    exchange.attempt = 1
+    const document = route.kind === 'models' ? await models.all(exchange) : await models.one(exchange, route.id)
+    book.answer(exchange, document)
+    return 'answered'
+  }
+
+  const read = (exchange: Exchange) => readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
 
   /** A page has to be able to read why it was refused, also where it is not known yet who asks. */
   function turnAway(exchange: Exchange, error: SoakpError): void {
@@ -147,17 +176,25 @@ export function createRelay(deps: RelayDeps): Relay {
 
   /** Takes the body in as far as rules and metering need to see it. */
   function takeBody(exchange: Exchange, { record }: LiveGrant): void | Promise<void> {
-    const { call, head, provider, endpoint } = exchange
-    const rules = rulesOf(record)
+    const { call, head, unified } = exchange
+    const rules = rulesFor(exchange, rulesOf(record))
     const plan = planBody(exchange, rules, record)
+    if (unified) {
+      if (unified.isForm) inspectUnifiedForm(exchange, rules, unified)
+      else inspect(exchange, rules, record, unified.body)
+      return
+    }
     if (plan === 'none' || plan === 'stream') inspectTarget(exchange, rules)
-    if (head?.expectsContinue && plan !== 'none') call.response.writeContinue()
-    if (plan !== 'read' || !provider) return
-    const dialect = endpoint?.dialect ?? provider.dialect
-    return readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock).then(body => {
-      exchange.promptBytes = promptBytes(body)
-      exchange.inspected = inspectBody(exchange, rules, record, dialect, body, attempts.mayAskUsage(exchange))
-    })
+    if (head?.expectsContinue && plan !== 'none' && !unified) call.response.writeContinue()
+    if (plan !== 'read') return
+    return read(exchange).then(body => inspect(exchange, rules, record, body))
+  }
+
+  function inspect(exchange: Exchange, rules: Rules, record: GrantRecord, body: Buffer): void {
+    const dialect = exchange.endpoint?.dialect ?? exchange.provider?.dialect
+    if (!dialect) return
+    exchange.promptBytes = promptBytes(body)
+    exchange.inspected = inspectBody(exchange, rules, record, dialect, body, attempts.mayAskUsage(exchange))
   }
 
   return {

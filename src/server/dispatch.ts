@@ -5,13 +5,19 @@ import { newId } from '../lib/id.js'
 import { providerId, reservedNames } from '../providers/index.js'
 import type { Request, Response } from '../relay/call.js'
 import type { Relay } from '../relay/relay.js'
+import { unifiedName } from '../relay/unified.js'
 import type { HostCheck } from './hosts.js'
 import { answerPreflight, isPreflight, type OriginRule } from './preflight.js'
 import { sendProblem } from './problem.js'
 import type { Shed } from './shed.js'
 
-/** First segments of paths that are ours. Every other one names a provider, known or not: the relay answers. */
-const reserved: ReadonlySet<string> = new Set([...reservedNames, '', '.well-known', 'openapi.json'])
+/** First segments of paths that are ours. Every other one names a provider, known or not, or the unified endpoint: the relay answers. */
+const reserved: ReadonlySet<string> = new Set([
+  ...[...reservedNames].filter(name => name !== unifiedName),
+  '',
+  '.well-known',
+  'openapi.json',
+])
 
 export interface DispatchOptions {
   readonly relay: Pick<Relay, 'handle'>

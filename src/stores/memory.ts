@@ -1,6 +1,6 @@
 import { SoakpError } from '../errors.js'
 import { memoryApps } from './memory-apps.js'
-import type { Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
+import type { AliasRecord, Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
 import type { Store, StoreKind } from './store.js'
 
 /** The ledger of a process that keeps nothing is bounded: the oldest entries make room. */
@@ -17,6 +17,7 @@ function openMemory(): Store {
   const keys = new Map<string, KeyRecord>()
   const grants = new Map<string, { grant: GrantRecord; tokens: TokenRecord[] }>()
   const rests = new Map<string, RestRecord>()
+  const aliases = new Map<string, AliasRecord>()
   let entries: Entry[] = []
   let generation = 1
 
@@ -85,6 +86,18 @@ function openMemory(): Store {
     },
 
     ...memoryApps(() => generation++),
+
+    putAlias: alias => {
+      const name = `${alias.tenant}/${alias.name}`
+      aliases.set(name, { ...alias, createdAtMs: aliases.get(name)?.createdAtMs ?? alias.createdAtMs })
+      generation++
+    },
+    listAliases: tenant => [...aliases.values()].filter(alias => alias.tenant === tenant).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    removeAlias: (tenant, name) => {
+      const removed = aliases.delete(`${tenant}/${name}`)
+      if (removed) generation++
+      return removed
+    },
 
     appendEntries: added => {
       entries.push(...added)

@@ -88,6 +88,15 @@ export interface GrantRecord {
   readonly narrowedTo?: readonly string[]
 }
 
+/** A model's name of the operator's own, for the unified endpoint. */
+export interface AliasRecord {
+  readonly tenant: string
+  readonly name: string
+  /** `PROVIDER/MODEL`. */
+  readonly target: string
+  readonly createdAtMs: number
+}
+
 /** One access token of a grant. The token itself is not kept. */
 export interface TokenRecord {
   readonly jti: string

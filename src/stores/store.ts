@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../lib/maybe.js'
 import type {
+  AliasRecord,
   AppRecord,
   AppUserRecord,
   Entry,
@@ -49,6 +50,7 @@ export interface Store {
   /**
    * A number that rises with every committed change to keys, grants, tokens, apps or issuers, by whichever process; but not for `keepAppUser`, `spend` and `pruneApps`, after
    * which nothing that anybody remembers is wrong. Called for the head of every call: it must cost
+   * A number that rises with every committed change to keys, grants, tokens or aliases, by whichever process. Called for the head of every call: it must cost
    * microseconds when nothing changed, and must see every change committed before it was called.
    */
   policyGeneration(): MaybePromise<number>
@@ -104,6 +106,11 @@ export interface Store {
   /** In the order they were made. */
   listIssuers(): MaybePromise<IssuerRecord[]>
   removeIssuer(id: string): MaybePromise<boolean>
+  /** Makes it, or points the one of that tenant and name elsewhere. */
+  putAlias(alias: AliasRecord): MaybePromise<void>
+  /** By name. */
+  listAliases(tenant: string): MaybePromise<AliasRecord[]>
+  removeAlias(tenant: string, name: string): MaybePromise<boolean>
 
   /** All of them in one commit, in this order; none if it fails. */
   appendEntries(entries: readonly Entry[]): MaybePromise<void>

@@ -159,6 +159,27 @@ export function storeContract(t: Test, kind: StoreKind): void {
     )
   })
 
+  t.test(`${kind.scheme}: an alias is its tenant's own, is pointed elsewhere by the same name, and every change of it is seen`, async t => {
+    const store = await fresh(t)
+    const alias = (tenant: string, name: string, target: string) => ({ tenant, name, target, createdAtMs: 1 })
+    const before = await store.policyGeneration()
+    await store.putAlias(alias('default', 'slow', 'openai/o3'))
+    await store.putAlias(alias('default', 'fast', 'groq/a'))
+    await store.putAlias(alias('acme', 'fast', 'openai/b'))
+    await store.putAlias({ ...alias('default', 'fast', 'groq/c'), createdAtMs: 2 })
+    t.strictSame(await store.listAliases('default'), [alias('default', 'fast', 'groq/c'), alias('default', 'slow', 'openai/o3')])
+    t.strictSame(await store.listAliases('acme'), [alias('acme', 'fast', 'openai/b')])
+    const between = await store.policyGeneration()
+    t.ok(between > before)
+    t.equal(await store.removeAlias('default', 'fast'), true)
+    t.equal(await store.removeAlias('default', 'fast'), false)
+    t.strictSame(
+      (await store.listAliases('acme')).map(({ target }) => target),
+      ['openai/b'],
+    )
+    t.ok((await store.policyGeneration()) > between)
+  })
+
   t.test(`${kind.scheme}: a grant and its tokens come back as they went in`, async t => {
     const store = await fresh(t)
     const grants = [

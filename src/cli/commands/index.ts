@@ -1,5 +1,8 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { aliasList } from './alias-list.js'
+import { aliasRemove } from './alias-remove.js'
+import { aliasSet } from './alias-set.js'
 import { backup } from './backup.js'
 import { certLocal } from './cert-local.js'
 import { demo } from './demo.js'
@@ -48,6 +51,11 @@ export const commands: readonly (MakeCommand | Group)[] = [
     name: 'token',
     description: 'access tokens, and the grants that say what they open',
     commands: [tokenCreate, tokenSet, tokenList, tokenShow, tokenRotate, tokenRevoke],
+  },
+  {
+    name: 'alias',
+    description: 'names of your own for models, on the unified endpoint',
+    commands: [aliasSet, aliasList, aliasRemove],
   },
   usage,
   backup,

@@ -212,4 +212,13 @@ export const migrations: readonly Migration[] = [
     units, unit, costMicroDollars, bytesIn, bytesOut, durationMs, firstByteMs, address, upstreamRequestId
     FROM entries CROSS JOIN contexts USING (context);
   `,
+  `
+  CREATE TABLE aliases (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    target TEXT NOT NULL,
+    createdAtMs INTEGER NOT NULL,
+    PRIMARY KEY (tenant, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

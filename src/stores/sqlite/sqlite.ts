@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { SoakpError } from '../../errors.js'
 import type { Store, StoreKind, StoreOptions } from '../store.js'
+import { aliasQueries } from './aliases.js'
 import { appUserQueries } from './app-users.js'
 import { appQueries } from './apps.js'
 import { type Checkpointer, createCheckpointer } from './checkpointer.js'
@@ -73,6 +74,7 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
     ...appQueries(db, running),
     ...appUserQueries(db, running),
     ...issuerQueries(db, running),
+    ...aliasQueries(db, running),
     ...entryQueries(db, running, checkpointer.committed),
     probe: () =>
       running.write(() => {
