@@ -4,12 +4,22 @@ import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
 import { type SetChange, setAccount } from './sets.js'
 import { deepest, noZone, quote, unquote } from './values.js'
 
+interface Content {
+  readonly content: string
+  readonly disabled: boolean
+}
+
 interface RrSet {
   readonly name: string
   readonly type: string
   readonly ttl: number
-  readonly records: readonly { readonly content: string; readonly disabled: boolean }[]
+  readonly records: readonly Content[]
   readonly comments?: readonly object[]
+}
+
+/** What a set has that writing it again has to keep: also the values that are switched off. */
+interface Stored extends Pick<RrSet, 'ttl' | 'comments'> {
+  readonly off: readonly Content[]
 }
 
 /** PowerDNS Authoritative Server, by its own HTTP API. */
@@ -44,6 +54,14 @@ export const powerdns: DnsProvider = {
 
 function account(api: Api, context: DnsContext, server: string): DnsAccount {
   const pathOf = (zone: Zone) => `${server}/zones/${encodeURIComponent(zone.id)}`
+  /** A zone asked for one name leaves out what is switched off; the search has it. */
+  const switchedOff = async (zone: Zone, name: string) => {
+    const query = { q: name, max: 1000, object_type: 'record' }
+    const { json } = await api.send('GET', `${server}/search-data`, { query, accept: [400, 404, 422] })
+    return foundIn(json).filter(
+      found => found.disabled && found.type === 'TXT' && found.zone_id === zone.id && found.name.toLowerCase() === `${name}.`,
+    )
+  }
   return {
     async zoneOf(name) {
       const { json } = await api.send('GET', `${server}/zones`)
@@ -58,12 +76,19 @@ function account(api: Api, context: DnsContext, server: string): DnsAccount {
         ),
       )
     },
-    ...setAccount<RrSet>(context, `powerdns ${api.base}${server}`, {
+    ...setAccount<Stored>(context, `powerdns ${api.base}${server}`, {
       async read(zone, name) {
         const { json } = await api.send('GET', pathOf(zone), { query: { rrset_name: `${name}.`, rrset_type: 'TXT' } })
         // servers before 4.6 answer with the whole zone
-        const stored = setsOf(json).find(set => set.type === 'TXT' && set.name.toLowerCase() === `${name}.`)
-        return stored && { values: new Set(stored.records.map(({ content }) => unquote(content))), stored }
+        const set = setsOf(json).find(one => one.type === 'TXT' && one.name.toLowerCase() === `${name}.`)
+        const off = await switchedOff(zone, name)
+        if (set === undefined && off.length === 0) return undefined
+        const on = (set?.records ?? []).filter(({ disabled }) => !disabled)
+        const ttl = on.length > 0 ? set?.ttl : off[0]?.ttl
+        return {
+          values: new Set(on.map(({ content }) => unquote(content))),
+          stored: { off, ttl: ttl ?? context.ttlSeconds, ...(set?.comments === undefined ? {} : { comments: set.comments }) },
+        }
       },
       async write(zone, changes) {
         await api.send('PATCH', pathOf(zone), {
@@ -83,20 +108,33 @@ function zonesOf(json: unknown): Zone[] {
   )
 }
 
+interface Found extends Content {
+  readonly name: string
+  readonly type: string
+  readonly zone_id: string
+  readonly ttl: number
+}
+
+function foundIn(json: unknown): Found[] {
+  return Array.isArray(json) ? json.filter((one: Partial<Found>) => typeof one.name === 'string' && typeof one.content === 'string') : []
+}
+
 function setsOf(json: unknown): RrSet[] {
   return typeof json === 'object' && json !== null && 'rrsets' in json && Array.isArray(json.rrsets) ? json.rrsets : []
 }
 
-function written({ name, before, values }: SetChange<RrSet>, ttlSeconds: number): object {
+function written({ name, before, values }: SetChange<Stored>, ttlSeconds: number): object {
   const what = { name: `${name}.`, type: 'TXT' }
-  if (values.length === 0) return { ...what, changetype: 'DELETE' }
-  const known = new Map(before?.stored.records.map(record => [unquote(record.content), record]))
+  const off = (before?.stored.off ?? []).filter(({ content }) => !values.includes(unquote(content)))
+  if (values.length === 0 && off.length === 0) return { ...what, changetype: 'DELETE' }
   return {
     ...what,
     changetype: 'REPLACE',
-    // what stands there already stays as it was written, whether it is switched off and with its comments
     ttl: before?.stored.ttl ?? ttlSeconds,
-    records: values.map(value => known.get(value) ?? { content: quote(value), disabled: false }),
+    records: [
+      ...values.map(value => ({ content: quote(value), disabled: false })),
+      ...off.map(({ content }) => ({ content, disabled: true })),
+    ],
     ...(before?.stored.comments === undefined ? {} : { comments: before.stored.comments }),
   }
 }

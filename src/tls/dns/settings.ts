@@ -118,7 +118,7 @@ function readSeconds(provider: DnsProvider, suffix: string, { variable }: Settin
   for (const prefix of provider.prefixes) {
     const text = variable(`${prefix}_${suffix}`)
     if (!text) continue
-    if (/^\d{1,6}$/.test(text)) return Number(text)
+    if (/^\d{1,6}(?:\.\d{1,3})?$/.test(text)) return Number(text)
     throw new SoakpError('dns_settings_incomplete', `${prefix}_${suffix} is no number of seconds.`)
   }
   return undefined
