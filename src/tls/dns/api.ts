@@ -22,10 +22,14 @@ export interface ApiOptions {
   readonly credentials: readonly string[]
   /** At most so many requests a second leave. Absent: no limit. */
   readonly perSecond?: number
-  /** The provider's own words in an error body that is JSON. Absent: what stands under the usual names. */
-  readonly complaint?: (body: unknown) => string | undefined
+  /** The provider's own words in an error. Absent: what stands under the usual names of a JSON body. */
+  readonly complaint?: (body: unknown, reply: ApiReply) => string | undefined
   /** Whether a reply says that the credentials are bad. Absent: 401 and 403. */
   readonly refuses?: (reply: ApiReply) => boolean
+  /** Whether a reply besides 429 and 503 says to come again later, and that nothing was done. */
+  readonly busy?: (reply: ApiReply) => boolean
+  /** Whether a reply with a good status says all the same that it was not done. */
+  readonly fails?: (reply: ApiReply) => boolean
 }
 
 /** At most one of `json`, `form` and `text` is the body. */
@@ -37,8 +41,8 @@ export interface ApiRequest {
   /** Of `text`: `application/xml`. */
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Statuses that are an answer, not a failure, besides 200 to 299: `[404]`. */
-  readonly accept?: readonly number[]
+  /** What is an answer, not a failure, besides the statuses 200 to 299: further statuses, or whatever is in the reply. */
+  readonly accept?: readonly number[] | ((reply: ApiReply) => boolean)
   /** Doing it twice is doing it once; then it is tried again after a dropped connection or a 5xx. Absent: so for all methods but POST and PATCH. */
   readonly idempotent?: boolean
 }
@@ -75,7 +79,7 @@ export function openApi(context: DnsContext, options: ApiOptions): Api {
       for (let attempt = 1; ; attempt++) {
         await turn()
         const { outcome, credentials } = await attemptOnce(context, options, method, url, request)
-        const wait = attempt < attempts ? waitBefore(outcome, attempt, idempotent, context.now()) : undefined
+        const wait = attempt < attempts ? waitBefore(outcome, attempt, { idempotent, busy: options.busy, now: context.now() }) : undefined
         if (wait === undefined || wait > longestWaitMs) {
           const clean = (text: string) => context.redact(redact(text, credentials))
           return conclude(context, options, { method, url, clean, accept: request.accept ?? [] }, outcome)
@@ -148,10 +152,15 @@ function parse(text: string): unknown {
 }
 
 /** Milliseconds until the next attempt; undefined where another one cannot help or may do it twice. */
-function waitBefore(outcome: ApiReply | HttpTrouble, attempt: number, idempotent: boolean, now: number): number | undefined {
+function waitBefore(
+  outcome: ApiReply | HttpTrouble,
+  attempt: number,
+  { idempotent, busy, now }: { readonly idempotent: boolean; readonly busy: ApiOptions['busy']; readonly now: number },
+): number | undefined {
   const backOff = 500 * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
   if (outcome instanceof HttpTrouble) return outcome.beforeSending || idempotent ? backOff : undefined
-  if (outcome.status !== 429 && outcome.status !== 503 && !(outcome.status >= 500 && idempotent)) return undefined
+  const { status } = outcome
+  if (status !== 429 && status !== 503 && !(status >= 500 && idempotent) && !busy?.(outcome)) return undefined
   return retryAfterMs(outcome, now) ?? backOff
 }
 
@@ -168,7 +177,7 @@ interface Asked {
   readonly method: string
   readonly url: URL
   readonly clean: (text: string) => string
-  readonly accept: readonly number[]
+  readonly accept: NonNullable<ApiRequest['accept']>
 }
 
 /** The reply, where it is an answer; else throws what it means. */
@@ -185,9 +194,10 @@ function conclude(
     throw new SoakpError('dns_provider_failed', `${asked} ${clean(outcome.message)}.`)
   }
   const { status } = outcome
-  if ((status >= 200 && status < 300 && !options.refuses?.(outcome)) || accept.includes(status)) return outcome
+  if (typeof accept === 'function' ? accept(outcome) : accept.includes(status)) return outcome
+  if (status >= 200 && status < 300 && !options.refuses?.(outcome) && !options.fails?.(outcome)) return outcome
   // cleaned before it is cut: half a secret is not recognised
-  const words = oneLine(clean((options.complaint ?? usualComplaint)(outcome.json) ?? describeBody(outcome)))
+  const words = oneLine(clean((options.complaint ?? usualComplaint)(outcome.json, outcome) ?? describeBody(outcome)))
   if (options.refuses ? options.refuses(outcome) : status === 401 || status === 403) {
     throw new SoakpError('dns_credentials_refused', `${context.named(...options.credentials)}: ${asked} answers ${status}: ${words}`)
   }

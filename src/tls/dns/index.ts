@@ -1,10 +1,16 @@
 import { SoakpError } from '../../errors.js'
+import { cloudflare } from './cloudflare.js'
 import { desec } from './desec.js'
+import { digitalocean } from './digitalocean.js'
+import { dnsimple } from './dnsimple.js'
+import { linode } from './linode.js'
+import { porkbun } from './porkbun.js'
 import { powerdns } from './powerdns.js'
 import type { DnsProvider } from './provider.js'
+import { vultr } from './vultr.js'
 
 /** Every DNS provider, in the order in which they are listed. */
-export const dnsProviders: readonly DnsProvider[] = [desec, powerdns]
+export const dnsProviders: readonly DnsProvider[] = [cloudflare, desec, digitalocean, dnsimple, linode, porkbun, powerdns, vultr]
 
 /** A provider by id or alias, in any case. Throws `dns_provider_unknown`, which lists them all. */
 export function dnsProvider(name: string): DnsProvider {
