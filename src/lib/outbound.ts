@@ -116,6 +116,7 @@ export interface AskOptions {
   /** Path and query. */
   readonly path: string
   readonly headers: readonly string[]
+  readonly body?: string | undefined
   readonly timeoutMs: number
   /** How much of the reply is read; 64 KB unless told. */
   readonly mostBytes?: number
@@ -127,6 +128,7 @@ export async function ask(pool: Pool, options: AskOptions): Promise<{ status: nu
     method: options.method,
     path: options.path,
     headers: [...options.headers],
+    body: options.body ?? null,
     signal: AbortSignal.timeout(options.timeoutMs),
   })
   const pieces: Buffer[] = []

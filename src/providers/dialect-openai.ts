@@ -1,5 +1,5 @@
 import type { Dialect, ErrorFacts, Usage } from './provider.js'
-import { count, type Json, noUsage, object } from './usage.js'
+import { count, type Json, noUsage, object, unitsOf } from './usage.js'
 
 const types: Readonly<Record<number, string>> = {
   401: 'authentication_error',
@@ -8,9 +8,14 @@ const types: Readonly<Record<number, string>> = {
   429: 'rate_limit_error',
 }
 
-function errorBody({ status, code, message }: ErrorFacts): unknown {
+/** An error's members as OpenAI names them; some services of the dialect wrap them otherwise. */
+export function openaiError({ status, code, message }: ErrorFacts) {
   const type = types[status] ?? (status >= 500 ? 'server_error' : 'invalid_request_error')
-  return { error: { message, type, param: null, code } }
+  return { message, type, param: null, code }
+}
+
+function errorBody(error: ErrorFacts): unknown {
+  return { error: openaiError(error) }
 }
 
 /**
@@ -39,7 +44,9 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
   const total = count(usage.total_tokens)
   const input = count(usage.prompt_tokens) ?? count(usage.input_tokens)
   let output = count(usage.completion_tokens) ?? count(usage.output_tokens)
-  // `{type: 'duration', seconds}` of whisper, pages of an OCR service: nothing in model tokens
+  // `{type: 'duration', seconds}` of whisper: nothing in model tokens
+  const seconds = usage.type === 'duration' ? unitsOf('audioSeconds', usage.seconds) : undefined
+  if (seconds) return { ...(soFar ?? noUsage), ...seconds }
   if (input === undefined && output === undefined && total === undefined) return soFar
   const before = soFar ?? noUsage
   const reasoning = count(outputs?.reasoning_tokens)

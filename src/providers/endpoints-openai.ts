@@ -13,7 +13,7 @@ export const commonInference: readonly Endpoint[] = [
   endpoint('inference', 'POST /images/generations', { models: json('/model') }),
   endpoint('inference', 'POST /images/edits', { models: inBodyOrForm }),
   endpoint('inference', 'POST /images/variations', { models: inBodyOrForm }),
-  endpoint('inference', 'POST /audio/speech', { models: json('/model') }),
+  endpoint('inference', 'POST /audio/speech', { models: json('/model'), countsText: ['/input'] }),
   endpoint('inference', 'POST /audio/transcriptions', { models: inBodyOrForm }),
   endpoint('inference', 'POST /audio/translations', { models: inBodyOrForm }),
   endpoint('inference', 'POST /moderations', { models: json('/model') }),

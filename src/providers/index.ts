@@ -1,17 +1,48 @@
 import { anthropic } from './anthropic.js'
+import { brave } from './brave.js'
+import { deepl } from './deepl.js'
 import { findDialect } from './dialects.js'
 import { under } from './endpoints.js'
 import { anthropicRows } from './endpoints-anthropic.js'
 import { openaiRows } from './endpoints-openai.js'
 import { gemini, geminiRows } from './gemini.js'
 import { compileKeyShapes } from './key-shape.js'
+import { mistral } from './mistral.js'
 import { openai } from './openai.js'
-import { conventionalRows, deepseek, groq, mistral, openrouter } from './openai-compatible.js'
+import { cerebras, deepseek, fireworks, githubModels, groq, huggingface, nvidia, together, xai, zai } from './openai-compatible.js'
+import { openrouter } from './openrouter.js'
+import { perplexity } from './perplexity.js'
 import type { AuthScheme, Endpoint, Provider } from './provider.js'
+import { jina, voyage } from './retrieval.js'
 import { sandbox } from './sandbox.js'
+import { conventionalRows, lmstudio, vllm } from './self-hosted.js'
 
 /** Every provider there is, in the order of the docs. */
-export const providers: readonly Provider[] = [openai, anthropic, gemini, groq, mistral, deepseek, openrouter, sandbox]
+export const providers: readonly Provider[] = [
+  openai,
+  anthropic,
+  gemini,
+  groq,
+  mistral,
+  deepseek,
+  xai,
+  openrouter,
+  together,
+  fireworks,
+  perplexity,
+  zai,
+  githubModels,
+  nvidia,
+  cerebras,
+  huggingface,
+  voyage,
+  jina,
+  brave,
+  deepl,
+  vllm,
+  lmstudio,
+  sandbox,
+]
 
 const byId = new Map(providers.map(provider => [provider.id, provider]))
 const aliases = new Map(providers.flatMap(({ id, aliases = [] }) => aliases.map(alias => [alias, id])))
@@ -51,7 +82,7 @@ export function isProviderName(id: string): boolean {
 }
 
 const conventional: Readonly<Record<string, readonly Endpoint[]>> = {
-  openai: ['', '/v1'].flatMap(prefix => under(prefix, [...openaiRows, ...conventionalRows])),
+  openai: [...['', '/v1'].flatMap(prefix => under(prefix, openaiRows)), ...conventionalRows],
   anthropic: ['', '/v1'].flatMap(prefix => under(prefix, anthropicRows)),
   gemini: ['', '/v1', '/v1beta', '/v1alpha'].flatMap(prefix => under(prefix, geminiRows)),
 }

@@ -118,7 +118,9 @@ export interface KeyCheck {
   /** Relative to the origin. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Statuses that mean: the key works. */
+  /** JSON to send. */
+  readonly body?: string
+  /** Statuses that mean: the key works. One that stands in `refused` too is told by `keyRefused`. */
   readonly works: readonly number[]
   /** Statuses that mean: the provider knows the key, but it may not do this. */
   readonly restricted: readonly number[]
@@ -190,6 +192,8 @@ export interface Provider {
   readonly tokenQuery?: string
   /** Whether an error reply means that the provider refuses our key, not the call. `body` is its first 64 KB as text. */
   keyRefused(status: number, body: string): boolean
+  /** What of this row is not from the provider's own pages, SDK or description of its API, as ends of the sentence "not verified: …". */
+  readonly unverified?: readonly string[]
   /** Present on a provider that is answered inside the process. */
   readonly serve?: LocalUpstream
 }

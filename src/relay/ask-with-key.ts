@@ -6,7 +6,7 @@ import { addCredential } from './headers.js'
 import { credentialOf, targetOf } from './target.js'
 
 /** A question to a provider. `path` is relative to the provider; headers come on top of those that the provider always gets. */
-export type Question = Pick<AskOptions, 'method' | 'path' | 'timeoutMs' | 'mostBytes'> & {
+export type Question = Pick<AskOptions, 'method' | 'path' | 'body' | 'timeoutMs' | 'mostBytes'> & {
   readonly headers: Readonly<Record<string, string>>
 }
 

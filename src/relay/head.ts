@@ -20,9 +20,16 @@ export interface Head {
 }
 
 /** Headers in which SDKs put a provider's key, and so an access token. */
-export const tokenHeaders: ReadonlySet<string> = new Set(['authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'xi-api-key'])
+export const tokenHeaders: ReadonlySet<string> = new Set([
+  'authorization',
+  'x-api-key',
+  'api-key',
+  'x-goog-api-key',
+  'xi-api-key',
+  'x-subscription-token',
+])
 
-const schemes: ReadonlySet<string> = new Set(['bearer', 'token', 'key'])
+const schemes: ReadonlySet<string> = new Set(['bearer', 'token', 'key', 'deepl-auth-key'])
 const usualConnectionNames: ReadonlySet<string> = new Set(['keep-alive', 'close', 'upgrade', 'te', 'http2-settings'])
 const none: readonly string[] = []
 
@@ -54,7 +61,8 @@ export function readHead(request: Request, looksReal: (text: string) => boolean)
       case 'x-api-key':
       case 'api-key':
       case 'x-goog-api-key':
-      case 'xi-api-key': {
+      case 'xi-api-key':
+      case 'x-subscription-token': {
         const found = tokenOf(name, value)
         if (found === '') break
         if (looksReal(found)) throw new SoakpError('real_key_sent')

@@ -12,6 +12,7 @@ const neverToProvider = [
   'x-goog-api-key',
   'api-key',
   'xi-api-key',
+  'x-subscription-token',
   'cookie',
   'host',
   'connection',

@@ -21,7 +21,8 @@ export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, o
   if (provider.serve) return { result: 'works', text: `${provider.title} is built in; there is nobody to ask.` }
   if (!check) return { result: 'unknown', text: `${provider.title} has no call that tells.` }
   try {
-    const wanted = { method: check.method as 'GET', path: check.path, headers: check.headers ?? {}, timeoutMs: patienceMs }
+    const headers = { ...(check.body === undefined ? {} : { 'content-type': 'application/json' }), ...check.headers }
+    const wanted = { method: check.method as 'GET', path: check.path, headers, body: check.body, timeoutMs: patienceMs }
     const { status, body } = await askWithKey(record, wanted, vault, outbound)
     return judge(status, body, record, provider.title)
   } catch (error) {
@@ -34,10 +35,10 @@ export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, o
 function judge(status: number, body: string, record: KeyRecord, title: string): KeyVerdict {
   const { provider } = routeOf(record)
   const check = provider.keyCheck
-  if (check?.works.includes(status)) return { result: 'works', text: `${title} accepts the key.` }
   if (check?.refused.includes(status) && (status === 401 || provider.keyRefused(status, body))) {
     return { result: 'refused', text: `${title} refuses the key (${status}).` }
   }
+  if (check?.works.includes(status)) return { result: 'works', text: `${title} accepts the key.` }
   if (check?.restricted.includes(status)) return { result: 'restricted', text: `${title} knows the key, but it is limited (${status}).` }
   return { result: 'unknown', text: `${title} answered ${status}, which says nothing about the key.` }
 }

@@ -227,7 +227,7 @@ t.test('a credential travels as bearer, in a header or in a query, and in no hea
   for (const text of [
     '',
     'Bearer',
-    'basic',
+    'Basic',
     'header:',
     'header:a b',
     'header:host',

@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A call that an SDK can make: `METHOD /path`, every part that it fills in being `x1`. */
+export type SdkCall = string
+
+const filled = (path: string) => path.replace(/\$?\{[^}]*\}/g, 'x1').replace(/[?#].*$/, '')
+
+function* sources(folder: string): Generator<string> {
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('.js')) yield readFileSync(join(folder, name), 'utf8')
+  }
+}
+
+/** `this._client.post('/images/edits', …)`, and `` path`/files/${id}` `` in place of the text: how SDKs made by Stainless are written. */
+export function stainlessCalls(folder: string): SdkCall[] {
+  const call = /_client\.(get|post|put|patch|delete|getAPIList)\(\s*(?:\(0, path_\d+\.path\)\s*|path)?([`'"])(\/.*?)\2/g
+  const calls = new Set<SdkCall>()
+  for (const source of sources(folder)) {
+    for (const [, verb = '', , path = ''] of source.matchAll(call))
+      calls.add(`${verb === 'getAPIList' ? 'GET' : verb.toUpperCase()} ${filled(path)}`)
+  }
+  return [...calls].sort()
+}
+
+/** `pathToFunc("/v1/files/{id}")` and `method: "GET"` a few lines on: how SDKs made by Speakeasy are written, one function a file. */
+export function speakeasyCalls(folder: string): SdkCall[] {
+  const calls = new Set<SdkCall>()
+  for (const source of sources(folder)) {
+    const path = /pathToFunc\("([^"]+)"/.exec(source)?.[1]
+    const method = /method: "([A-Z]+)"/.exec(source)?.[1]
+    if (path !== undefined && method !== undefined) calls.add(`${method} ${filled(path)}`)
+  }
+  return [...calls].sort()
+}
