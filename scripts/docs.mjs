@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { prune } from './prepare.mjs'
+import { authText, providerSection } from './provider-docs.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const compiled = name => import(pathToFileURL(join(root, 'dist/src', name)).href)
@@ -140,38 +141,12 @@ async function providersPage() {
     'Providers',
     `\`/{name}\` stands for the provider's origin: what follows it is the provider's own path. Any other service is added with \`soakp key add NAME --base-url URL\`, with \`--auth\` and \`--dialect\` where it is not spoken to like OpenAI.`,
     table(['name', 'service', 'stands for', 'dialect', 'how its key travels', 'OpenAI-compatible at'], rows),
-    `## Endpoints
+    `## Each of them
 
 A grant opens the *inference* endpoints of its providers by itself. What belongs to the whole account at the provider (*account*), hands out credentials (*credential*) or runs the account (*administration*) stays closed unless the grant names it with \`--endpoints\`;
-so does a path that is in no table, until a grant names it or is made with \`--endpoints '*'\`, which opens what is new but none of the three kinds above. \`*\` stands for one segment, \`**\` for the rest of the path.`,
-    ...providers.map(endpointsOf),
+so does a path that is in no table, until a grant names it or is made with \`--endpoints '*'\`, which opens what is new but none of the three kinds above. \`*\` stands for one segment, \`**\` for the rest of the path; a path without a method stands for any.`,
+    ...providers.map(provider => providerSection(provider, table)),
   )
-}
-
-function authText(scheme) {
-  switch (scheme.type) {
-    case 'bearer':
-    case 'basic':
-      return `\`Authorization: ${scheme.type === 'basic' ? 'Basic' : 'Bearer'}\``
-    case 'header':
-      return scheme.word === undefined ? `\`${scheme.name}\`` : `\`${scheme.name}: ${scheme.word}\``
-    case 'query':
-      return `query \`${scheme.name}\``
-    default:
-      return 'not at all'
-  }
-}
-
-function endpointsOf({ id, title, endpoints, hosts = [], baseUrl }) {
-  const rows = endpoints.map(({ method, pattern, class: kind }) => [`\`${method} ${pattern}\``, kind])
-  const address = baseUrl
-    ? `Base URL: \`${baseUrl.example}\`${baseUrl.required ? '' : ', unless it is the usual one'}. ${baseUrl.note}\n\n`
-    : ''
-  const elsewhere = hosts.map(
-    ({ prefix, origin, strips }) =>
-      `What begins with \`/${id}${prefix}\` goes to ${origin}${strips ? ', without that beginning' : ''}.\n\n`,
-  )
-  return `### ${title}\n\n${address}${elsewhere.join('')}${rows.length > 0 ? table([`under \`/${id}\``, 'class'], rows) : 'None.'}`
 }
 
 async function trustPage() {
