@@ -124,6 +124,12 @@ export interface AskOptions {
 
 /** One small request and its reply, read whole up to a size; for asking a provider something, not for relaying. */
 export async function ask(pool: Pool, options: AskOptions): Promise<{ status: number; body: string }> {
+  const { status, body } = await askBytes(pool, options)
+  return { status, body: body.toString('utf8') }
+}
+
+/** The same, where the reply may be a secret: the caller wipes it. */
+export async function askBytes(pool: Pool, options: AskOptions): Promise<{ status: number; body: Buffer }> {
   const { statusCode, body } = await pool.request({
     method: options.method,
     path: options.path,
@@ -139,5 +145,5 @@ export async function ask(pool: Pool, options: AskOptions): Promise<{ status: nu
     size += (piece as Buffer).length
     if (size > mostBytes) break
   }
-  return { status: statusCode, body: Buffer.concat(pieces).toString('utf8') }
+  return { status: statusCode, body: Buffer.concat(pieces) }
 }

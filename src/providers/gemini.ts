@@ -89,7 +89,9 @@ export const gemini: Provider = {
   defaultHeaders: {},
   allowRequestHeaders: [],
   dropRequestHeaders: ['x-goog-user-project', 'x-goog-iam-*', 'x-goog-authenticated-*'],
-  dropResponseHeaders: ['x-goog-upload-url', 'x-goog-upload-control-url'],
+  dropResponseHeaders: [],
+  // the session of a resumable upload
+  calledNext: { headers: ['x-goog-upload-url', 'x-goog-upload-control-url'], members: [] },
   tokenQuery: 'key',
   keyRefused: (status, body) => status === 401 || ((status === 400 || status === 403) && badKey.test(body)),
 }

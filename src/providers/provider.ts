@@ -1,3 +1,6 @@
+import type { MaybePromise } from '../lib/maybe.js'
+import type { Secret } from '../lib/secret.js'
+
 /**
  * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `basic`: `Authorization: Basic`, the key being `USER:PASSWORD`; `header`: the key in
  * the named header, bare or behind a word (`Authorization: Token KEY`); `query`: the key in the named query parameter, for services that know nothing else;
@@ -106,6 +109,8 @@ export interface Dialect {
   readonly streamPointer?: string
   /** Names of the string members that hold generated text in a reply or stream event: what an estimate counts. */
   readonly textMembers: readonly string[]
+  /** Streams hold their events wrapped in another: gives the inner one, or what it was given. Only for `application/vnd.amazon.eventstream`. */
+  unwrap?(event: Buffer): Buffer
   /** Name of the member of a reply that says which model answered. */
   readonly modelMember: string
   /** What may stand before a model's name in a body without being a part of it. */
@@ -117,6 +122,8 @@ export interface KeyCheck {
   readonly method: string
   /** Relative to the origin. */
   readonly path: string
+  /** Whom to ask, given the origin that the key's calls go to; without it, that one. Must answer with another host only where the given one is the provider's own. */
+  origin?(origin: string): string
   readonly headers?: Readonly<Record<string, string>>
   /** JSON to send. */
   readonly body?: string
@@ -155,6 +162,40 @@ export interface BaseUrlHint {
   readonly note: string
 }
 
+/** A call that is about to leave, for a row that signs its calls or trades its secret for a token. */
+export interface CallToAuthorize {
+  readonly method: string
+  /** Where it goes: scheme, host and port. */
+  readonly origin: string
+  /** Path and query as they leave. */
+  readonly path: string
+  /** Names in lower case and values in turn, without any credential. */
+  readonly headers: readonly string[]
+  /** The whole body; undefined where there is none, or where it was not read because the row does not say `signsBody`. */
+  readonly body: Buffer | undefined
+  readonly nowMs: number
+  /** Sends a form to somebody who issues tokens; the reply whole, up to 64 KB. Rejects with `provider_unreachable`, `base_url_refused`. */
+  post(url: string, form: string): Promise<{ readonly status: number; readonly body: Buffer }>
+}
+
+/** What a call leaves with. */
+export interface Authorization {
+  /** Names in lower case and values in turn: nothing secret. */
+  readonly headers: readonly string[]
+  /** What is secret, header by header; the relay wipes it. */
+  readonly credentials: readonly { readonly name: string; readonly word?: string; readonly secret: Secret }[]
+  /** Whoever issues tokens took the key just now, or lately. */
+  readonly proven?: true
+}
+
+/** Absolute URLs in replies that a client must call next. Those on the provider's own hosts are rewritten to ours, so that the next call comes here too. */
+export interface CalledNext {
+  /** Reply headers, lower case. */
+  readonly headers: readonly string[]
+  /** Names of string members of JSON replies, at any depth. */
+  readonly members: readonly string[]
+}
+
 /** One AI service, as data. The relay decides timeouts, retries and aborts; a provider only knows its dialect. */
 export interface Provider {
   readonly id: string
@@ -190,6 +231,14 @@ export interface Provider {
   readonly projectHeader?: string
   /** A query parameter in which the client's access token may stand (on upgrades). */
   readonly tokenQuery?: string
+  readonly calledNext?: CalledNext
+  /** `authorize` needs the body: it is read into memory, whatever it is. */
+  readonly signsBody?: true
+  /**
+   * Takes the place of `auth` where a key's own scheme was not said on the CLI. The secret is good until the promise settles, and is the caller's to wipe. Throws
+   * `provider_key_rejected` where whoever issues tokens refuses the key, `provider_unreachable` where nobody can be asked, `key_unreadable` for what is no key.
+   */
+  authorize?(call: CallToAuthorize, secret: Secret): MaybePromise<Authorization>
   /** Whether an error reply means that the provider refuses our key, not the call. `body` is its first 64 KB as text. */
   keyRefused(status: number, body: string): boolean
   /** What of this row is not from the provider's own pages, SDK or description of its API, as ends of the sentence "not verified: …". */

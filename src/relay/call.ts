@@ -19,6 +19,8 @@ export interface Call {
   readonly response: Response
   /** The client's, by the trusted-proxy rules; an IPv4-mapped address is written as IPv4. */
   readonly address: string
+  /** Where clients are told to reach us, if that is set. */
+  readonly publicUrl?: string | undefined
   /** Why no call is taken at the moment, if so: the relay refuses it, in the provider's error shape. */
   readonly refusal?: 'overloaded' | 'shutting_down' | undefined
 }

@@ -7,6 +7,7 @@ import type { Ending, Exchange, Stoppable, StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
 import { createMeter, type Meter } from './meter.js'
 import { ownHeaders } from './refuse.js'
+import { rewriteReply } from './rewrite.js'
 
 /** An error reply is held back and looked through up to here. */
 const doubtfulBytes = 64 * 1024
@@ -146,9 +147,11 @@ export class Delivery implements UpstreamSink, Stoppable {
     const { response, request } = exchange.call
     const stream = reply.contentType.startsWith('text/event-stream')
     this.#meter = this.#newMeter(this.#status, reply)
+    const rewriting = exchange.provider?.calledNext && rewriteReply(exchange, reply, this.#meter)
+    if (rewriting) this.#meter = rewriting
     const { headers } = reply
     for (const header of ownHeaders(exchange)) headers.push(header)
-    if (reply.contentLength !== undefined && exchange.inspected?.injectedUsage !== true) {
+    if (reply.contentLength !== undefined && exchange.inspected?.injectedUsage !== true && !rewriting) {
       headers.push('content-length', String(reply.contentLength))
       this.#left = reply.contentLength
     }

@@ -139,10 +139,12 @@ function planOf(provider: Provider): HeaderPlan {
     const { auth } = provider
     // whatever header carries the credential is ours alone, also on a custom provider
     const own = auth.type === 'header' ? [auth.name.toLowerCase()] : []
+    // these are rewritten before they go on
+    const isDropped = (name: string) => provider.calledNext?.headers.includes(name) !== true
     const denied = neverToProvider.filter(name => !provider.allowRequestHeaders.includes(name) || name === 'authorization')
     plan = {
       dropsRequest: compileNames([...denied, ...provider.dropRequestHeaders, ...own]),
-      dropsResponse: compileNames([...neverToClient, ...provider.dropResponseHeaders]),
+      dropsResponse: compileNames([...neverToClient.filter(isDropped), ...provider.dropResponseHeaders]),
       defaults: Object.entries(provider.defaultHeaders),
     }
     plans.set(provider, plan)

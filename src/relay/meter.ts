@@ -1,8 +1,10 @@
+import { createFrameReader } from '../lib/event-frames.js'
 import { createEventReader, type EventReader } from '../lib/sse.js'
 import { noUsage } from '../providers/index.js'
 import type { Dialect, Usage } from '../providers/provider.js'
 import type { UsageSource } from '../stores/records.js'
-import { announcesUsage, backslash, choicesIn, type Needles, needlesFor, quote, stringBytes } from './sniff.js'
+import { countText, findModel, newReading, parse, type Reading, readValue } from './reading.js'
+import { announcesUsage, backslash, choicesIn, needlesFor } from './sniff.js'
 import { createTopLevelReader, type TopLevelReader } from './top-level.js'
 
 export interface MeterOptions {
@@ -47,15 +49,6 @@ export interface Meter {
 // a prompt's or a text's bytes to its tokens, for English about right, for other languages too few
 const bytesPerToken = 4
 const maxWholeBytes = 1024 * 1024
-const modelTries = 8
-
-function parse(text: Buffer | string): unknown {
-  try {
-    return JSON.parse(typeof text === 'string' ? text : text.toString('utf8'))
-  } catch {
-    return undefined
-  }
-}
 
 function isUsageChunk(value: unknown): boolean {
   const { choices, usage } = (value ?? {}) as { choices?: unknown; usage?: unknown }
@@ -66,7 +59,7 @@ const none = (tail?: Buffer): Metered => (tail ? { tail, usage: undefined, sourc
 
 const unread: Meter = { feed: chunk => chunk, end: () => none() }
 
-type Format = 'sse' | 'lines' | 'json' | 'other'
+type Format = 'sse' | 'lines' | 'frames' | 'json' | 'other'
 
 function formatOf(contentType: string | undefined): Format {
   if (contentType === undefined) return 'json'
@@ -81,55 +74,8 @@ function formatOf(contentType: string | undefined): Format {
     type === 'application/x-jsonlines'
   )
     return 'lines'
+  if (type === 'application/vnd.amazon.eventstream') return 'frames'
   return type.endsWith('json') ? 'json' : 'other'
-}
-
-/** What was read so far. */
-interface Reading {
-  usage: Usage | undefined
-  model: string | undefined
-  modelTries: number
-  /** Text that came after the last usage. */
-  textBytes: number
-  /** Which of the dialect's text members was found last. */
-  textMember: number
-}
-
-function countText(reading: Reading, bytes: Buffer, { text, delta }: Needles): void {
-  for (let i = 0; i < text.length; i++) {
-    // the member that had the last text likely has the next
-    const member = (reading.textMember + i) % text.length
-    const needle = text[member] as Buffer
-    let found = 0
-    for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + needle.length)) {
-      found += Math.max(0, stringBytes(bytes, at + needle.length))
-    }
-    if (found > 0) {
-      reading.textBytes += found
-      reading.textMember = member
-      return
-    }
-    // where text comes as `delta`, events that repeat it whole follow
-    if (i === 0 && member === delta && reading.textBytes > 0) return
-  }
-}
-
-function findModel(reading: Reading, bytes: Buffer, needle: Buffer): void {
-  if (reading.model !== undefined || reading.modelTries >= modelTries) return
-  reading.modelTries++
-  const at = bytes.indexOf(needle)
-  if (at < 0) return
-  const size = stringBytes(bytes, at + needle.length)
-  if (size <= 0 || size > 200) return
-  const start = bytes.indexOf(quote, at + needle.length) + 1
-  reading.model = bytes.toString('utf8', start, start + size)
-}
-
-function readValue(reading: Reading, value: unknown, dialect: Dialect): void {
-  const after = dialect.readUsage(value, reading.usage)
-  if (after === reading.usage) return
-  reading.usage = after
-  reading.textBytes = 0
 }
 
 function conclude(reading: Reading, { estimate, requestBytes, stated, characters }: MeterOptions, tail: Buffer | undefined): Metered {
@@ -147,8 +93,6 @@ function conclude(reading: Reading, { estimate, requestBytes, stated, characters
 function estimated(requestBytes: number, outputTokens: number): Usage {
   return { ...noUsage, inputTokens: Math.ceil(requestBytes / bytesPerToken), outputTokens }
 }
-
-const newReading = (stated: Usage | undefined): Reading => ({ usage: stated, model: undefined, modelTries: 0, textBytes: 0, textMember: 0 })
 
 /** Streams: each event is looked at when it is whole. */
 function streamMeter(options: MeterOptions, format: 'sse' | 'lines'): Meter {
@@ -177,6 +121,26 @@ function streamMeter(options: MeterOptions, format: 'sse' | 'lines'): Meter {
       const tail = reader.end()
       return conclude(reading, options, tail)
     },
+  }
+}
+
+/** Binary event streams: each payload is a document, perhaps with another within. */
+function frameMeter(options: MeterOptions): Meter {
+  const { dialect } = options
+  const needles = needlesFor(dialect)
+  const reading = newReading(options.stated)
+  const reader = createFrameReader(payload => {
+    const data = dialect.unwrap?.(payload) ?? payload
+    findModel(reading, data, needles.model)
+    countText(reading, data, needles)
+    if (announcesUsage(data, needles.usage)) readValue(reading, parse(data), dialect)
+  })
+  return {
+    feed(chunk) {
+      reader.feed(chunk)
+      return chunk
+    },
+    end: () => conclude(reading, options, undefined),
   }
 }
 
@@ -274,6 +238,7 @@ export function createMeter(options: MeterOptions): Meter {
     if (options.stated || options.characters) return silentMeter(options)
     return options.estimate ? blindMeter(options) : unread
   }
+  if (format === 'frames') return frameMeter(options)
   return format === 'json' ? jsonMeter(options) : streamMeter(options, format)
 }
 

@@ -1,9 +1,13 @@
+import type { Pool } from 'undici'
 import { SoakpError } from '../errors.js'
+import { isPromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
+import type { StandIn } from '../lib/stand-in.js'
 import type { AuthScheme, UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import { routeOf } from './authorize.js'
+import { type Authorized, Awaited, authorizeCall } from './authorized.js'
 import type { Exchange } from './exchange.js'
 import { addCredential, dropHeader, requestHeaders } from './headers.js'
 import { credentialOf, targetOf } from './target.js'
@@ -76,16 +80,44 @@ export function forward(
     secret.wipe()
     return route.provider.serve({ method, path: target.path + queryOf(call.query, auth, ''), headers, body }, sink)
   }
+  const pool = poolFor(outbound, target.origin, key.allowPrivate, secret)
+  if (route.provider.authorize && key.auth === null) {
+    const path = target.path + cleanQuery(call.query, undefined)
+    const whole = Buffer.isBuffer(body) ? body : undefined
+    const unauthorized = { method, origin: target.origin, path, headers, body: whole }
+    const authorized = authorizeCall(route.provider, unauthorized, secret, outbound, key.allowPrivate)
+    const go = (given: Authorized) => leave(exchange, pool, { method, path, headers: given.headers, body }, sink, given.credential)
+    return isPromise(authorized) ? new Awaited(authorized, sink, go) : go(authorized)
+  }
   const credential = credentialOf(secret, auth)
   secret.wipe()
   addCredential(headers, auth, credential.text)
-  const request = { method, path: target.path + queryOf(call.query, auth, credential.text), headers, body }
+  const path = target.path + queryOf(call.query, auth, credential.text)
+  return leave(exchange, pool, { method, path, headers, body }, sink, credential)
+}
+
+function poolFor(outbound: Outbound, origin: string, allowPrivate: boolean, secret: Secret): Pool {
+  try {
+    return outbound.pool(origin, allowPrivate)
+  } catch (error) {
+    secret.wipe()
+    throw error
+  }
+}
+
+function leave(
+  exchange: Exchange,
+  pool: Pool,
+  request: UpstreamRequest,
+  sink: UpstreamSink,
+  credential: Pick<StandIn, 'withdraw'>,
+): UpstreamReply {
   const sent = (bytes: number) => {
     // a body that was read is counted already
-    if (!Buffer.isBuffer(body)) exchange.bytesIn += bytes
+    if (!Buffer.isBuffer(request.body)) exchange.bytesIn += bytes
   }
   try {
-    return send(outbound.pool(target.origin, key.allowPrivate), request, sink, sent, credential)
+    return send(pool, request, sink, sent, credential)
   } catch (error) {
     credential.withdraw()
     throw error

@@ -178,7 +178,9 @@ export function createRelay(deps: RelayDeps): Relay {
   function takeBody(exchange: Exchange, { record }: LiveGrant): void | Promise<void> {
     const { call, head, unified } = exchange
     const rules = rulesFor(exchange, rulesOf(record))
-    const plan = planBody(exchange, rules, record)
+    const planned = planBody(exchange, rules, record)
+    // a signature covers the body, so all of it has to be there
+    const plan = exchange.provider?.signsBody && planned !== 'none' ? 'read' : planned
     if (unified) {
       if (unified.isForm) inspectUnifiedForm(exchange, rules, unified)
       else inspect(exchange, rules, record, unified.body)

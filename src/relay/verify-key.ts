@@ -2,7 +2,7 @@ import { SoakpError } from '../errors.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
-import { askWithKey } from './ask-with-key.js'
+import { askWithKey, isProven } from './ask-with-key.js'
 import { routeOf } from './authorize.js'
 
 /** What a provider says of a key. `unknown`: it could not be asked, or its answer says nothing. */
@@ -19,17 +19,26 @@ export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, o
   const { provider } = routeOf(record)
   const check = provider.keyCheck
   if (provider.serve) return { result: 'works', text: `${provider.title} is built in; there is nobody to ask.` }
-  if (!check) return { result: 'unknown', text: `${provider.title} has no call that tells.` }
   try {
+    if (!check) return await verifyByIssuer(record, vault, outbound)
     const headers = { ...(check.body === undefined ? {} : { 'content-type': 'application/json' }), ...check.headers }
-    const wanted = { method: check.method as 'GET', path: check.path, headers, body: check.body, timeoutMs: patienceMs }
+    const wanted = { ...check, method: check.method as 'GET', headers, timeoutMs: patienceMs }
     const { status, body } = await askWithKey(record, wanted, vault, outbound)
     return judge(status, body, record, provider.title)
   } catch (error) {
+    if (error instanceof SoakpError && (error.code === 'provider_key_rejected' || (error.code === 'key_unreadable' && provider.authorize)))
+      return { result: 'refused', text: `${provider.title} cannot use the key: ${error.message}` }
     if (error instanceof SoakpError && error.code !== 'provider_unreachable') throw error
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).name
     return { result: 'unknown', text: `${provider.title} could not be asked (${code}).` }
   }
+}
+
+/** Where the row names no call, whoever issues tokens for the key has the only word. */
+async function verifyByIssuer(record: KeyRecord, vault: Pick<Vault, 'open'>, outbound: Outbound): Promise<KeyVerdict> {
+  const { provider } = routeOf(record)
+  if (await isProven(record, vault, outbound)) return { result: 'works', text: `${provider.title} accepts the key.` }
+  return { result: 'unknown', text: `${provider.title} has no call that tells.` }
 }
 
 function judge(status: number, body: string, record: KeyRecord, title: string): KeyVerdict {

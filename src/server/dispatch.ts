@@ -24,6 +24,7 @@ export interface DispatchOptions {
   /** Everything that is not the relay's. */
   readonly routes: (request: IncomingMessage, response: ServerResponse) => void
   readonly hosts: HostCheck
+  readonly publicUrl: string | undefined
   readonly addressOf: (request: Request) => string
   readonly allowsOrigin: OriginRule
   readonly shed: Shed
@@ -70,7 +71,7 @@ function leavesMuchUnread(request: Request): boolean {
  * What every request meets first, whatever it is. Calls go straight from here to the relay, past the router and its hooks: those cost as much as the relay itself.
  */
 export function createDispatch(options: DispatchOptions): (request: Request, response: Response) => void {
-  const { relay, routes, hosts, addressOf, shed, log, now } = options
+  const { relay, routes, hosts, publicUrl, addressOf, shed, log, now } = options
 
   function dispatch(request: Request, response: Response): void {
     const url = request.url ?? ''
@@ -102,6 +103,7 @@ export function createDispatch(options: DispatchOptions): (request: Request, res
       request,
       response,
       address: addressOf(request),
+      publicUrl,
       refusal,
     })
   }

@@ -108,6 +108,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
       relay,
       routes: app.handle,
       hosts,
+      publicUrl: settings.publicUrl,
       addressOf,
       allowsOrigin: originRule(settings.corsOrigins, origin => relay.allowsOrigin(origin)),
       shed,
