@@ -3,8 +3,8 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Settings } from '../config/settings.js'
 import { callSelf } from '../lib/outbound-self.js'
-import { loadPair } from '../tls/certificates.js'
 import { liveFiles } from '../tls/local-ca.js'
+import { loadPair } from '../tls/pair.js'
 import { type Finding, fail, faultOf, ok, warn } from './finding.js'
 
 /** A fault where the file is there and its mode has any of `forbidden`. */

@@ -82,7 +82,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
   const addressOf = addressReader(settings.trustProxy.length === 0 ? undefined : compileBlocks(settings.trustProxy))
   const hosts = createHostCheck({
     publicUrl: settings.publicUrl,
-    covers: name => tls?.current.covers(name) ?? false,
+    covers: name => tls?.pairFor(name) !== undefined,
     everyAddress: isUnspecified(settings.host),
   })
   const app = await buildApp({
@@ -93,14 +93,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
     isDraining: () => shed.refusal() === 'shutting_down',
     isPublicHost: host => {
       const name = host === undefined ? undefined : hostName(host)
-      return (
-        name !== undefined &&
-        tls !== undefined &&
-        !tls.current.isLocal &&
-        isIP(name) === 0 &&
-        !isLoopbackName(name) &&
-        tls.current.covers(name)
-      )
+      return name !== undefined && isIP(name) === 0 && !isLoopbackName(name) && tls?.pairFor(name)?.isLocal === false
     },
   })
   const listener = createListener({
@@ -115,12 +108,12 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
       log,
       now,
     }),
-    pair: tls?.current,
+    pairs: tls,
     onRefused: refusedLog(log, now),
     now,
   })
-  const stopFollowing = tls?.onChange(pair => {
-    listener.setPair(pair)
+  const stopFollowing = tls?.onChange(() => {
+    listener.refreshPairs()
     hosts.forget()
   })
   async function close(): Promise<void> {

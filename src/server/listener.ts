@@ -2,24 +2,19 @@ import { randomBytes } from 'node:crypto'
 import { createServer as createHttpServer, type Server as HttpServer, type ServerOptions } from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
-import type { SecureContextOptions, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { SoakpError } from '../errors.js'
 import type { Request, Response } from '../relay/call.js'
 import { refuseBytes, replyOn } from './client-error.js'
+import { type Contexts, createContexts, type Pairs, tlsOptions } from './contexts.js'
 import { createHttp2, type Http2Sessions } from './http2.js'
 
 export type OnRequest = (request: Request, response: Response) => void
 
-/** A certificate chain and its key, as PEM. */
-export interface Pair {
-  readonly cert: Buffer
-  readonly key: Buffer
-}
-
 export interface ListenerOptions {
   readonly onRequest: OnRequest
   /** Undefined: plain HTTP/1.1. */
-  readonly pair: Pair | undefined
+  readonly pairs: Pairs | undefined
   /** Told of connections that were refused before they were a request, for the log. */
   readonly onRefused: (error: Error) => void
   readonly now: () => number
@@ -30,8 +25,8 @@ export interface ListenerOptions {
 /** The sockets of the daemon. Nothing above it knows which protocol a request came by. */
 export interface Listener {
   listen(host: string, port: number): Promise<AddressInfo>
-  /** New handshakes get this pair; connections go on. The pair must have been verified. */
-  setPair(pair: Pair): void
+  /** The pairs have changed: new handshakes get the new ones; connections go on. */
+  refreshPairs(): void
   /** Accepts no more connections, and ends each once nothing is under way on it. */
   drain(): void
   /** Waits up to `graceMs` for what was written to leave, then ends every connection. */
@@ -54,18 +49,6 @@ const httpOptions: ServerOptions = {
   // a peer that vanished is noticed after 30 s of silence and ten probes, a second apart
   keepAlive: true,
   keepAliveInitialDelay: 30_000,
-}
-
-/** TLS 1.3, and of TLS 1.2 what has forward secrecy and authenticated encryption (Mozilla's "intermediate", without DHE). */
-const tlsOptions: SecureContextOptions & { honorCipherOrder: boolean } = {
-  minVersion: 'TLSv1.2',
-  ciphers: [
-    'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
-    'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384',
-    'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305',
-  ].join(':'),
-  // all of them are good: let the client take what its processor does fastest
-  honorCipherOrder: false,
 }
 
 const handshakeTimeoutMs = 10_000
@@ -113,12 +96,13 @@ function splitByAlpn(server: HttpsServer, http1: Http1Connections, http2: Http2S
   })
 }
 
-function createTlsServer(http1Options: ServerOptions, onRefused: (error: Error) => void): HttpsServer {
+function createTlsServer(http1Options: ServerOptions, contexts: Contexts, onRefused: (error: Error) => void): HttpsServer {
   const server = createHttpsServer({
     ...http1Options,
     ...tlsOptions,
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeTimeoutMs,
+    SNICallback: (name, done) => done(null, contexts.find(name)),
   })
   // Node would hand failed handshakes to `clientError`, where there is nobody to answer
   server.removeAllListeners('tlsClientError')
@@ -130,15 +114,16 @@ function createTlsServer(http1Options: ServerOptions, onRefused: (error: Error) 
 }
 
 export function createListener(options: ListenerOptions): Listener {
-  const { onRequest, pair, onRefused, now, headersTimeoutMs = defaultHeadersTimeoutMs } = options
+  const { onRequest, pairs, onRefused, now, headersTimeoutMs = defaultHeadersTimeoutMs } = options
   const http1Options: ServerOptions = {
     ...httpOptions,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 6),
   }
   const http1 = createHttp1Connections()
-  const http2 = pair === undefined ? undefined : createHttp2(onRequest, now)
-  const server: Server = pair === undefined ? createHttpServer(http1Options) : createTlsServer(http1Options, onRefused)
+  const http2 = pairs === undefined ? undefined : createHttp2(onRequest, now)
+  const contexts = pairs && createContexts(pairs)
+  const server: Server = contexts === undefined ? createHttpServer(http1Options) : createTlsServer(http1Options, contexts, onRefused)
   if (http2 === undefined) server.on('connection', http1.add)
   else splitByAlpn(server as HttpsServer, http1, http2)
   const sockets = followSockets(server)
@@ -149,10 +134,15 @@ export function createListener(options: ListenerOptions): Listener {
     refuseBytes(error, socket as Socket)
   })
 
-  const setPair = ({ cert, key }: Pair) => (server as HttpsServer).setSecureContext({ ...tlsOptions, cert, key })
+  function refreshPairs(): void {
+    const [first] = pairs?.all ?? []
+    if (!first) return
+    ;(server as HttpsServer).setSecureContext({ ...tlsOptions, cert: first.cert, key: first.key })
+    contexts?.refresh()
+  }
   let ticketTimer: NodeJS.Timeout | undefined
-  if (pair !== undefined) {
-    setPair(pair)
+  if (pairs !== undefined) {
+    refreshPairs()
     ticketTimer = setInterval(() => (server as HttpsServer).setTicketKeys(randomBytes(48)), ticketKeyMs)
     ticketTimer.unref()
   }
@@ -169,7 +159,7 @@ export function createListener(options: ListenerOptions): Listener {
 
   return {
     listen: (host, port) => listen(server, host, port),
-    setPair,
+    refreshPairs,
     drain,
     async close(graceMs) {
       drain()

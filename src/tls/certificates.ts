@@ -1,37 +1,25 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { isIP } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createSecureContext } from 'node:tls'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
+import { listLineages } from './lineage.js'
 import { ensureLocalCertificate, liveFiles } from './local-ca.js'
-import { namesOf } from './names.js'
+import { loadPair, type ServedPair } from './pair.js'
 import { watchFiles } from './watch.js'
 
-/** A certificate chain and its key that were checked to belong together and to be valid now. */
-export interface ServedPair {
-  /** PEM, leaf first. */
-  readonly cert: Buffer
-  /** PEM. Bytes, so that no string of it stays in the heap. */
-  readonly key: Buffer
-  /** Names and addresses it is valid for, as they stand in it. */
-  readonly names: readonly string[]
-  /** Made by soakp's own local CA. */
-  readonly isLocal: boolean
-  readonly validUntilMs: number
-  /** SHA-256 of the leaf, in hex with colons. */
-  readonly fingerprint: string
-  /** Whether it is valid for this name or address, by the rules that clients apply. */
-  covers(name: string): boolean
-}
+export type { ServedPair }
 
-/** The pair that is served at the moment, kept up to date. */
+/** The pairs that are served at the moment, kept up to date. */
 export interface Certificates {
+  /** For clients that name no host, or one that no certificate covers. */
   readonly current: ServedPair
-  /** Called with each new pair, already verified. Returns a function that ends it. */
-  onChange(listener: (pair: ServedPair) => void): () => void
-  /** Looks at the files now. Resolves with whether a new pair was taken; a bad one is logged and leaves the old one. */
+  /** All of them, `current` first. */
+  readonly all: readonly ServedPair[]
+  /** The one for this host name or address; undefined where none covers it. */
+  pairFor(name: string): ServedPair | undefined
+  /** Called with every change of what is served, already verified. Returns a function that ends it. */
+  onChange(listener: () => void): () => void
+  /** Looks at the files now. Resolves with whether anything new was taken; a bad pair is logged and leaves the old one. */
   reload(): Promise<boolean>
   close(): void
 }
@@ -46,72 +34,23 @@ export interface CertificateOptions {
   readonly keyFile?: string | undefined
   /** Names that the local certificate is to have beside those of the machine. */
   readonly names?: readonly string[]
+  /** The host name clients know; its certificate is the one for clients that name no host. */
+  readonly publicName?: string | undefined
   /** How often the files are read without being told of a change, where the file system tells nothing. */
   readonly pollMs?: number
 }
 
 const hourMs = 3_600_000
 const retryMs = 300
-const warnBeforeMs = 7 * 24 * hourMs
 
-/** Reads and verifies a pair. Throws `certificate_invalid`, saying what is wrong with which file. */
-export async function loadPair(certFile: string, keyFile: string, isLocal: boolean, nowMs: number): Promise<ServedPair> {
-  const cert = await read(certFile)
-  const key = await read(keyFile)
-  const leaf = parseLeaf(cert, certFile)
-  const privateKey = parseKey(key, keyFile)
-  if (!leaf.checkPrivateKey(privateKey)) throw invalid(`${keyFile} is not the key of the first certificate in ${certFile}.`)
-  const validFromMs = Date.parse(leaf.validFrom)
-  const validUntilMs = Date.parse(leaf.validTo)
-  if (validUntilMs <= nowMs) throw invalid(`${certFile} expired on ${leaf.validTo}.`)
-  if (validFromMs > nowMs) throw invalid(`${certFile} is valid only from ${leaf.validFrom}. Is the clock right?`)
-  try {
-    // what OpenSSL itself would object to: a weak key, a broken chain
-    createSecureContext({ cert, key, minVersion: 'TLSv1.2' })
-  } catch (cause) {
-    throw invalid(`${certFile} and ${keyFile} are refused by OpenSSL (${(cause as NodeJS.ErrnoException).code ?? 'no code'}).`, cause)
-  }
-  return {
-    cert,
-    key,
-    names: namesOf(leaf),
-    isLocal,
-    validUntilMs,
-    fingerprint: leaf.fingerprint256,
-    covers: name => (isIP(name) === 0 ? leaf.checkHost(name, { subject: 'never' }) : leaf.checkIP(name)) !== undefined,
-  }
-}
+/** Of a certificate's lifetime: what is left of it when its end is warned of. Renewal comes much earlier. */
+const warnFraction = 0.1
 
-function invalid(detail: string, cause?: unknown): SoakpError {
-  return new SoakpError('certificate_invalid', detail, { ...(cause === undefined ? {} : { cause }), hint: 'soakp doctor says more.' })
-}
-
-async function read(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file)
-  } catch (cause) {
-    throw invalid(`${file} cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'no code'}).`, cause)
-  }
-}
-
-function parseLeaf(cert: Buffer, file: string): X509Certificate {
-  try {
-    return new X509Certificate(cert)
-  } catch (cause) {
-    throw invalid(`${file} does not begin with a certificate in PEM.`, cause)
-  }
-}
-
-function parseKey(key: Buffer, file: string): KeyObject {
-  try {
-    return createPrivateKey(key)
-  } catch (cause) {
-    const encrypted = key.includes('ENCRYPTED')
-    throw invalid(
-      encrypted ? `${file} is protected by a passphrase, which a daemon cannot ask for.` : `${file} is not a private key in PEM.`,
-      cause,
-    )
-  }
+/** Where a pair lies. */
+interface Source {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly isLocal: boolean
 }
 
 /** Another process may be in the middle of replacing the pair: a fault counts if it is still there a moment later. */
@@ -124,43 +63,85 @@ async function loadFirst(load: () => Promise<ServedPair>): Promise<ServedPair> {
   }
 }
 
-/** Finds, verifies and keeps watching the pair to serve. Throws `certificate_invalid` when there is none that can be served now. */
+/**
+ * Finds, verifies and keeps watching the pairs to serve: the one that was set, or the local CA's; and every certificate below `live/`, also those that come later. Throws
+ * `certificate_invalid` when none can be served now, or the one that was set cannot.
+ */
 export async function openCertificates(options: CertificateOptions): Promise<Certificates> {
-  const { log, now, certsDir, names = [] } = options
-  const isLocal = options.certFile === undefined || options.keyFile === undefined
-  const certFile = isLocal ? liveFiles(certsDir).fullchain : (options.certFile as string)
-  const keyFile = isLocal ? liveFiles(certsDir).privkey : (options.keyFile as string)
-  const listeners = new Set<(pair: ServedPair) => void>()
+  const { log, now, certsDir, names = [], publicName } = options
+  const { certFile, keyFile } = options
+  const fixed = certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, isLocal: false }
+  const local = liveFiles(certsDir)
+  const first: Source = fixed ?? { certFile: local.fullchain, keyFile: local.privkey, isLocal: true }
+  const listeners = new Set<() => void>()
+  const served = new Map<string, ServedPair>()
+  const complaints = new Map<string, string>()
 
-  if (isLocal) await ensureLocalCertificate(certsDir, names, now())
+  function sources(): Source[] {
+    const found = listLineages(certsDir).map(({ files }) => ({ certFile: files.fullchain, keyFile: files.privkey, isLocal: false }))
+    return [first, ...found]
+  }
+
+  /** Also what is not there yet: a certificate that is issued while the daemon runs. */
+  const watched = () => [...sources().flatMap(source => [source.certFile, source.keyFile]), join(certsDir, 'live', 'any')]
+
+  const load = (source: Source) => loadPair(source.certFile, source.keyFile, source.isLocal, now())
+
+  /** Takes the pair into service if it is new. A bad one is told of once, not at every poll. */
+  async function take(source: Source, read: () => Promise<ServedPair>): Promise<boolean> {
+    let pair: ServedPair
+    try {
+      pair = await read()
+    } catch (error) {
+      const { message } = error as Error
+      const old = served.has(source.certFile)
+      if (message !== complaints.get(source.certFile))
+        log.error({ err: error }, old ? 'the new certificate is not usable; the old one stays in service' : 'a certificate is not usable')
+      complaints.set(source.certFile, message)
+      return false
+    }
+    complaints.delete(source.certFile)
+    const before = served.get(source.certFile)
+    if (before && pair.cert.equals(before.cert) && pair.key.equals(before.key)) return false
+    served.set(source.certFile, pair)
+    return true
+  }
+
+  if (!fixed) await ensureLocalCertificate(certsDir, names, now())
   let opened: Certificates | undefined
-  const watch = await watchFiles([certFile, keyFile], () => void opened?.reload(), options.pollMs)
-  let current = await loadFirst(() => loadPair(certFile, keyFile, isLocal, now())).catch(error => {
+  const watch = await watchFiles(watched, () => void opened?.reload(), options.pollMs)
+  try {
+    served.set(first.certFile, await loadFirst(() => load(first)))
+    for (const source of sources().slice(1)) await take(source, () => loadFirst(() => load(source)))
+  } catch (error) {
     watch.close()
     throw error
-  })
-  let complaint = ''
+  }
+  let all = inOrder([...served.values()], served.get(first.certFile), fixed !== undefined, publicName)
   let turn: Promise<boolean> = Promise.resolve(false)
 
   async function look(): Promise<boolean> {
-    let pair: ServedPair
-    try {
-      pair = await loadPair(certFile, keyFile, isLocal, now())
-    } catch (error) {
-      const { message } = error as Error
-      // once for each fault, not at every poll
-      if (message !== complaint) log.error({ err: error }, 'the new certificate is not usable; the old one stays in service')
-      complaint = message
-      return false
+    const found = sources()
+    let changed = false
+    for (const source of found) {
+      if (!(await take(source, () => load(source)))) continue
+      changed = true
+      const pair = served.get(source.certFile) as ServedPair
+      log.info(
+        { names: pair.names, validUntil: new Date(pair.validUntilMs).toISOString(), fingerprint: pair.fingerprint },
+        'a new certificate is in service',
+      )
     }
-    complaint = ''
-    if (pair.cert.equals(current.cert) && pair.key.equals(current.key)) return false
-    current = pair
-    log.info(
-      { names: pair.names, validUntil: new Date(pair.validUntilMs).toISOString(), fingerprint: pair.fingerprint },
-      'a new certificate is in service',
-    )
-    for (const listener of listeners) listener(pair)
+    for (const file of [...served.keys()]) {
+      // files that are gone for a moment are being replaced; a whole folder that is gone was removed
+      if (found.some(source => source.certFile === file)) continue
+      log.info({ file }, 'a certificate was removed and is no longer in service')
+      served.delete(file)
+      changed = true
+    }
+    if (!changed) return false
+    all = inOrder([...served.values()], served.get(first.certFile), fixed !== undefined, publicName)
+    for (const listener of listeners) listener()
     return true
   }
 
@@ -171,14 +152,13 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
   }
 
   async function renew(): Promise<void> {
-    const leftMs = current.validUntilMs - now()
-    if (!isLocal) {
-      if (leftMs < warnBeforeMs)
-        log.warn({ validUntil: new Date(current.validUntilMs).toISOString() }, 'the certificate is about to expire')
-      return
+    for (const pair of all) {
+      const endsSoon = pair.validUntilMs - now() < warnFraction * (pair.validUntilMs - pair.validFromMs)
+      if (!pair.isLocal && endsSoon)
+        log.warn({ names: pair.names, validUntil: new Date(pair.validUntilMs).toISOString() }, 'the certificate is about to expire')
     }
     // decides for itself whether anything is due
-    await ensureLocalCertificate(certsDir, names, now())
+    if (!fixed) await ensureLocalCertificate(certsDir, names, now())
     await reload()
   }
 
@@ -190,8 +170,12 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
 
   opened = {
     get current() {
-      return current
+      return all[0] as ServedPair
     },
+    get all() {
+      return all
+    },
+    pairFor: name => findPair(all, name),
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -203,4 +187,34 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
     },
   }
   return opened
+}
+
+/** One that states the name comes before one that covers it by a wildcard, and of several the one that lasts longest. */
+function findPair(pairs: readonly ServedPair[], name: string): ServedPair | undefined {
+  const covering = pairs.filter(pair => pair.covers(name))
+  if (covering.length < 2) return covering[0]
+  const lower = name.toLowerCase()
+  const stated = covering.filter(pair => pair.names.includes(lower))
+  return (stated.length > 0 ? stated : covering).reduce((best, pair) => (pair.validUntilMs > best.validUntilMs ? pair : best))
+}
+
+/** First the one for clients that name no host: the one that was set, else the one for the public name, else any that the world trusts, else the local one. */
+function inOrder(
+  pairs: readonly ServedPair[],
+  first: ServedPair | undefined,
+  isSet: boolean,
+  publicName: string | undefined,
+): readonly ServedPair[] {
+  const fallback = isSet
+    ? first
+    : ((publicName === undefined
+        ? undefined
+        : findPair(
+            pairs.filter(pair => !pair.isLocal),
+            publicName,
+          )) ??
+      pairs.find(pair => !pair.isLocal) ??
+      first)
+  if (!fallback) throw new SoakpError('certificate_invalid', 'There is none to serve.')
+  return [fallback, ...pairs.filter(pair => pair !== fallback)]
 }

@@ -32,9 +32,12 @@ export interface LocalFiles {
   readonly privkey: string
 }
 
+/** Name of the local certificate's folder; no other certificate is called so. */
+export const localName = 'localhost'
+
 /** The pair that the daemon serves where no other is set; named as Certbot names them. */
 export function liveFiles(certsDir: string): LocalFiles {
-  const dir = join(certsDir, 'live', 'localhost')
+  const dir = join(certsDir, 'live', localName)
   return {
     cert: join(dir, 'cert.pem'),
     chain: join(dir, 'chain.pem'),
@@ -78,7 +81,7 @@ export function machineNames(name: string = hostname()): string[] {
  * never overwritten. Throws `certificate_invalid` where what is there cannot be gone on from.
  */
 export async function ensureLocalCertificate(certsDir: string, extraNames: readonly string[], nowMs: number): Promise<LocalCertificate> {
-  for (const dir of [certsDir, join(certsDir, 'local'), join(certsDir, 'live'), join(certsDir, 'live', 'localhost')]) {
+  for (const dir of [certsDir, join(certsDir, 'local'), join(certsDir, 'live'), join(certsDir, 'live', localName)]) {
     await makeDirectory(dir)
   }
   const names = [...new Set([...machineNames(), ...extraNames.map(name => name.toLowerCase())])]

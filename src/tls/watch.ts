@@ -8,12 +8,12 @@ const defaultPollMs = 60_000
 const settleMs = 250
 
 /**
- * Calls back, some time after the files may have changed. Directories are watched rather than files, because a file that is replaced by renaming is another file, and so
+ * Calls back, some time after the files may have changed; which they are is asked anew at each change. Directories are watched rather than files, because a file that is replaced by renaming is another file, and so
  * are the directories that symbolic links lead to (Certbot's `live/`, mounted secrets). Network file systems tell nothing, so it also calls back at every poll: the
  * callback finds out whether anything is new. From when this resolves, no change is missed.
  */
 export async function watchFiles(
-  files: readonly string[],
+  files: () => readonly string[],
   changed: () => void,
   pollMs: number = defaultPollMs,
 ): Promise<{ close(): void }> {
@@ -37,7 +37,7 @@ export async function watchFiles(
 
   async function arm(): Promise<void> {
     const wanted = new Set<string>()
-    for (const file of files) {
+    for (const file of files()) {
       wanted.add(dirname(file))
       const target = await realpath(file).catch(() => undefined)
       if (target !== undefined) wanted.add(dirname(target))

@@ -76,7 +76,7 @@ t.test('a new certificate is served to new connections, and the old ones go on',
   const { fullchain, privkey } = liveFiles(door.certsDir)
   const { fullchain: fresh, privkey: freshKey } = liveFiles(`${door.certsDir}/next`)
   // made by the same CA, so that the client trusts both
-  const changed = new Promise(resolve => void door.certificates.onChange(resolve))
+  const changed = new Promise<void>(resolve => void door.certificates.onChange(() => resolve()))
   writeFileSync(fullchain, 'no certificate')
   await door.certificates.reload()
   await ensureLocalCertificate(door.certsDir, ['box.example.test'], Date.now())

@@ -12,7 +12,7 @@ async function listen(t: { teardown(handler: () => unknown): void }, options: Pa
   const responses: ServerResponse[] = []
   const listener = createListener({
     onRequest: (_request, response) => void responses.push(response as ServerResponse),
-    pair: undefined,
+    pairs: undefined,
     onRefused: () => {},
     now: Date.now,
     ...options,

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { loadPair, openCertificates } from '../../src/tls/certificates.js'
+import { openCertificates } from '../../src/tls/certificates.js'
 import { ensureLocalCertificate, liveFiles } from '../../src/tls/local-ca.js'
+import { loadPair } from '../../src/tls/pair.js'
 
 const run = promisify(execFile)
 const dayMs = 86_400_000
@@ -108,9 +109,9 @@ async function follow(t: Tap, dir: string, certFile: string, keyFile: string) {
   t.teardown(() => certificates.close())
   const next = () =>
     new Promise<string>(resolve => {
-      const stop = certificates.onChange(pair => {
+      const stop = certificates.onChange(() => {
         stop()
-        resolve(pair.names[0] as string)
+        resolve(certificates.current.names[0] as string)
       })
     })
   return { log, certificates, next }
@@ -218,7 +219,7 @@ t.test('the poll alone notices a change where the file system tells nothing', as
     pollMs: 50,
   })
   t.teardown(() => certificates.close())
-  const changed = new Promise<string>(resolve => void certificates.onChange(pair => resolve(pair.names[0] as string)))
+  const changed = new Promise<string>(resolve => void certificates.onChange(() => resolve(certificates.current.names[0] as string)))
   mkdirSync(`${dir}/next`)
   renameSync(two.cert, `${dir}/next/cert.pem`)
   renameSync(two.key, `${dir}/next/key.pem`)

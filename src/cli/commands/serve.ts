@@ -61,6 +61,7 @@ async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options,
         certFile: settings.tlsCertFile,
         keyFile: settings.tlsKeyFile,
         names: namesFor(settings),
+        publicName: settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).hostname,
       })
   const served = await listen(soakp, { log, certificates, now: cli.now })
   if (cli.interactive) {
