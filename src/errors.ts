@@ -109,7 +109,7 @@ export const errors = {
   dns_name_refused: { status: 500, exit: 65, text: 'The name cannot be proved by DNS.' },
   acme_refused: { status: 500, exit: 69, text: 'The certificate authority refuses.' },
   acme_rate_limited: { status: 500, exit: 75, text: 'The certificate authority asks to wait.' },
-  acme_unreachable: { status: 500, exit: 75, text: 'The certificate authority cannot be reached.' },
+  acme_unreachable: { status: 500, exit: 75, text: 'The certificate authority cannot be reached or does not work.' },
   certificate_busy: { status: 500, exit: 75, text: 'Another process is working on the certificates.' },
   certificate_not_found: { status: 500, exit: 66, text: 'No such certificate.' },
   address_refused: { status: 500, exit: 69, text: 'The address cannot be listened on.' },
