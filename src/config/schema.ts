@@ -123,6 +123,12 @@ export const schema: Schema = {
     otherwise: "the provider's own",
     what: "Replaces the address of the DNS provider's API when certificates are ordered: for a sandbox, a proxy or a test. The provider's credentials are sent there.",
   },
+  acmeCaFile: {
+    env: 'SOAKP_ACME_CA_FILE',
+    type: path,
+    otherwise: 'only public CAs are trusted',
+    what: 'Certificates, as PEM, to trust beside the public ones when a certificate is ordered: the root of a private ACME CA.',
+  },
   maxCalls: {
     env: 'SOAKP_MAX_CALLS',
     type: count,

@@ -16,6 +16,7 @@ export interface Settings {
   readonly corsOrigins: readonly string[]
   readonly tlsCertFile: string | undefined
   readonly tlsKeyFile: string | undefined
+  readonly acmeCaFile: string | undefined
   readonly dnsBaseUrl: string | undefined
   readonly maxCalls: number
   readonly maxLagMs: number

@@ -17,7 +17,7 @@ export interface Transport {
 
 export interface TransportOptions {
   /** PEM file of certificates to trust beside the public ones: for a private CA. */
-  readonly caFile?: string | undefined
+  readonly acmeCaFile?: string | undefined
   /** How long one answer may take, from the connection to its last byte. 30 s unless told. */
   readonly timeoutMs?: number
 }
@@ -29,12 +29,10 @@ const defaultTimeoutMs = 30_000
 /** Codes of OpenSSL and Node for a server whose certificate is not to be trusted. */
 const untrusted = /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/
 
-export function makeTransport({ caFile, timeoutMs = defaultTimeoutMs }: TransportOptions = {}): Transport {
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: 4,
-    ...(caFile === undefined ? {} : { ca: [...rootCertificates, readCa(caFile)] }),
-  })
+export function makeTransport(options: TransportOptions = {}): Transport {
+  const { timeoutMs = defaultTimeoutMs } = options
+  const trust = options.acmeCaFile === undefined ? {} : { ca: [...rootCertificates, readCa(options.acmeCaFile)] }
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, ...trust })
   return {
     send: (url, method, body, signal, contentType = 'application/jose+json') =>
       send(agent, timeoutMs, url, method, body === undefined ? undefined : { text: body, contentType }, signal),

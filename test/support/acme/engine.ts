@@ -40,7 +40,7 @@ export function makeEngine(t: Teardown, bed: AcmeBed, options: EngineOptions = {
   const told: string[] = []
   const certsDir = options.certsDir ?? join(bed.folder, `certs-${++count}`)
   const authority = authorityOf(options.directoryUrl ?? bed.proxy.directoryUrl)
-  const transport = makeTransport({ caFile: bed.caFile, ...options.transport })
+  const transport = makeTransport({ acmeCaFile: bed.caFile, ...options.transport })
   t.teardown(() => transport.close())
   const run = {
     now: options.now ?? Date.now,
