@@ -3,14 +3,29 @@ import { cloudflare } from './cloudflare.js'
 import { desec } from './desec.js'
 import { digitalocean } from './digitalocean.js'
 import { dnsimple } from './dnsimple.js'
+import { gandi } from './gandi.js'
+import { hetzner } from './hetzner.js'
 import { linode } from './linode.js'
+import { ovh } from './ovh.js'
 import { porkbun } from './porkbun.js'
 import { powerdns } from './powerdns.js'
 import type { DnsProvider } from './provider.js'
 import { vultr } from './vultr.js'
 
 /** Every DNS provider, in the order in which they are listed. */
-export const dnsProviders: readonly DnsProvider[] = [cloudflare, desec, digitalocean, dnsimple, linode, porkbun, powerdns, vultr]
+export const dnsProviders: readonly DnsProvider[] = [
+  cloudflare,
+  desec,
+  digitalocean,
+  dnsimple,
+  gandi,
+  hetzner,
+  linode,
+  ovh,
+  porkbun,
+  powerdns,
+  vultr,
+]
 
 /** A provider by id or alias, in any case. Throws `dns_provider_unknown`, which lists them all. */
 export function dnsProvider(name: string): DnsProvider {

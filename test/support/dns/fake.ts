@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Test } from 'tap'
-import { unquote } from '../../../src/tls/dns/values.js'
+import { quote, unquote } from '../../../src/tls/dns/values.js'
 import type { DnsStage } from '../../contracts/dns-provider.js'
 import { type ApiAnswer, type FakeApi, startApi } from '../dns-api.js'
 
@@ -249,5 +249,67 @@ export function stageOf(
     variables,
     values: name => records.values(name),
     put: (name, value) => void records.plant(zoneOfFake(name), name, shown(value)),
+  }
+}
+
+export interface FakeSet {
+  /** As the provider stores them. */
+  readonly values: readonly string[]
+  readonly ttl: number
+  readonly version: number
+}
+
+/** All TXT values of a name as one set, for APIs that write them so. */
+export class FakeSets {
+  readonly #sets = new Map<string, FakeSet>()
+  #version = 1
+
+  constructor(readonly quoted: boolean) {
+    for (const zone of fakeZones.slice(0, 3)) this.put(zone, 'v=spf1 -all')
+  }
+
+  get(name: string): FakeSet | undefined {
+    return this.#sets.get(name)
+  }
+
+  /** Empty values: the set goes. */
+  set(name: string, values: readonly string[], ttl: number): void {
+    if (values.length === 0) this.#sets.delete(name)
+    else this.#sets.set(name, { values, ttl, version: this.#version++ })
+  }
+
+  /** The names of a zone, in the order of the alphabet. */
+  names(zone: string): string[] {
+    return [...this.#sets.keys()].filter(name => zoneOfFake(name) === zone).sort()
+  }
+
+  values(name: string): string[] {
+    return (this.get(name)?.values ?? []).map(value => (this.quoted ? unquote(value) : value))
+  }
+
+  /** A value that somebody else put there. */
+  put(name: string, value: string): void {
+    const before = this.get(name)
+    this.set(name, [...(before?.values ?? []), this.quoted ? quote(value) : value], before?.ttl ?? 7200)
+  }
+}
+
+export interface SetFake extends Omit<DnsFake, 'records'> {
+  readonly sets: FakeSets
+}
+
+export function stageOfSets(
+  server: FakeServer,
+  sets: FakeSets,
+  { path = '', variables }: { path?: string; variables: Readonly<Record<string, string>> },
+): SetFake {
+  return {
+    server,
+    sets,
+    api: server.api,
+    baseUrl: `${server.url}${path}`,
+    variables,
+    values: name => sets.values(name),
+    put: (name, value) => sets.put(name, value),
   }
 }
