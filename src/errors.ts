@@ -61,6 +61,12 @@ export const errors = {
   grant_not_found: { status: 404, exit: 66, text: 'No such grant.' },
   alias_not_found: { status: 404, exit: 66, text: 'No such alias.' },
   no_key: { status: 503, exit: 69, text: 'No key for this provider can be used at the moment.' },
+  keys_resting: {
+    status: 429,
+    exit: 75,
+    text: 'Every key for this provider rests or is refused at the moment.',
+    retry: true,
+  },
   key_unreadable: { status: 503, exit: 65, text: 'The key cannot be opened: its record does not match what was sealed.' },
   unknown_provider: { status: 404, exit: 66, text: 'No such provider.' },
   key_rejected: { status: 400, exit: 65, text: 'The provider refuses this key.' },

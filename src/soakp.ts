@@ -12,6 +12,7 @@ import { createGuessing } from './limits/guessing.js'
 import { createLimits } from './limits/limits.js'
 import { findProvider, providerId } from './providers/index.js'
 import { createRelay, type Relay } from './relay/relay.js'
+import { createVerdicts, type TellVerdict } from './relay/verdicts.js'
 import { type KeyVerdict, verifyKey } from './relay/verify-key.js'
 import { openStore } from './stores/index.js'
 import type { GrantScope, KeyRecord } from './stores/records.js'
@@ -52,7 +53,7 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const vault = createVault({ store, keyring, now })
   const outbound = createOutbound(settings)
   const ledger = createLedger({ store, log })
-  const keyVerdict = verdictKeeper(store, log, now)
+  const tellVerdict = createVerdicts({ store, log, now })
   const guessing = createGuessing(parseRate(settings.authFailureRate) ?? { count: 30, windowMs: 60_000 }, now)
   const relay = createRelay({
     access,
@@ -62,7 +63,8 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     vault,
     ledger,
     outbound,
-    keyVerdict,
+    tellVerdict,
+    store,
     settings,
     log,
     now,
@@ -74,7 +76,7 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     vault,
     access,
     relay,
-    verifyKey: record => askProvider(record, vault, outbound, keyVerdict),
+    verifyKey: record => askProvider(record, vault, outbound, tellVerdict),
     async close() {
       await outbound.close()
       await store.close()
@@ -82,30 +84,12 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   }
 }
 
-async function askProvider(
-  record: KeyRecord,
-  vault: Vault,
-  outbound: Outbound,
-  keyVerdict: (key: KeyRecord, refused: boolean) => void,
-): Promise<KeyVerdict> {
+async function askProvider(record: KeyRecord, vault: Vault, outbound: Outbound, tellVerdict: TellVerdict): Promise<KeyVerdict> {
   const verdict = await verifyKey(record, vault, outbound)
-  if (verdict.result === 'refused') keyVerdict(record, true)
-  else if (verdict.result === 'works' && record.rejectedAtMs !== null) keyVerdict(record, false)
+  if (verdict.result === 'refused') tellVerdict(record, 'refused')
+  // that it can be asked says nothing of what it may still spend
+  else if (verdict.result === 'works') tellVerdict({ ...record, spentAtMs: null }, 'works')
   return verdict
-}
-
-/** Marks a key the provider refused, or takes the mark away, once for each change; what a call found out must not fail the call. */
-function verdictKeeper(store: Pick<Store, 'updateKey'>, log: Logger, now: () => number): (key: KeyRecord, refused: boolean) => void {
-  return (key, refused) => {
-    if (refused === (key.rejectedAtMs !== null)) return
-    const report = (err: unknown) => log.warn({ err, key: key.id }, 'what the provider said of a key could not be written down')
-    if (refused) log.warn({ key: key.id, provider: key.provider }, 'the provider refuses this key; replace it with soakp key rotate')
-    try {
-      Promise.resolve(store.updateKey(key.id, { rejectedAtMs: refused ? now() : null }, key.version)).catch(report)
-    } catch (error) {
-      report(error)
-    }
-  }
 }
 
 /** Refuses a scope that names what is not there: a grant for a misspelt provider would only fail later, and a key added later must not be opened by it. */

@@ -114,6 +114,9 @@ async function checkKeys(store: Store, vault: Vault, findings: Finding[]): Promi
   for (const { id, provider } of keys.filter(key => key.rejectedAtMs !== null && key.state === 'active')) {
     findings.push(warn('keys', `${id} is refused by ${provider}`, `put a new one in its place with \`soakp key rotate ${id}\``))
   }
+  for (const { id, provider } of keys.filter(key => key.spentAtMs !== null && key.state === 'active')) {
+    findings.push(warn('keys', `what ${id} may spend at ${provider} is spent`, `raise its quota there, then \`soakp key wake ${id}\``))
+  }
   if (keys.length === 0) findings.push(warn('keys', 'there are none', 'add one with `soakp key add PROVIDER`'))
   else if (unreadable.length === 0) findings.push(ok('keys', keys.length === 1 ? 'the one there is opens' : `all ${keys.length} open`))
 }

@@ -60,3 +60,9 @@ export function verifying(cli: Cli, soakp: Pick<Soakp, 'verifyKey'>, wanted: boo
   }
   return { accept: wanted ? accept : undefined, found: () => found }
 }
+
+/** Some of these go into headers: visible ASCII and blanks between. */
+export function checkText(option: string, text: string): void {
+  const good = option === '--name' ? /^[^\p{Cc}\p{Cf}]{1,80}$/u : /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/
+  if (!good.test(text)) throw new SoakpError('usage', `${option} is empty, too long, or holds characters it cannot hold.`)
+}

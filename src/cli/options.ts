@@ -18,6 +18,17 @@ export function countOption(flags: string, description: string): Option {
   })
 }
 
+/** A key's part of the calls among its like. */
+export function weightOption(): Option {
+  return new Option(
+    '--weight <n>',
+    'its part of the calls among several keys (1 unless said otherwise); 0: only when no other can',
+  ).argParser(text => {
+    if (!/^\d{1,4}$/.test(text) || Number(text) > 1000) throw new InvalidArgumentError('It is a whole number from 0 to 1000.')
+    return Number(text)
+  })
+}
+
 /** A list: several values, or one with commas between, or the option several times. */
 export function listOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string, before: string[] | boolean | undefined) => {

@@ -18,6 +18,7 @@ export interface GrantOptions {
   readonly rate?: string | false
   readonly concurrency?: number | false
   readonly maxOutput?: number | false
+  readonly retry5xx?: boolean
 }
 
 export function addGrantOptions(command: Command): Command {
@@ -35,6 +36,7 @@ export function addGrantOptions(command: Command): Command {
     .option('--rate <rate>', 'calls in a time: 60/m; per s, m, h or d')
     .addOption(countOption('--concurrency <n>', 'calls open at once'))
     .addOption(countOption('--max-output <n>', 'model tokens a call may ask for'))
+    .option('--retry-5xx', 'send a call that the provider failed again with another key; it may be done and billed twice')
 }
 
 /** Takes limits off again: for `token set`. */
@@ -48,6 +50,7 @@ export function addClearingOptions(command: Command): Command {
     ['rate', 'no limit of calls in a time'],
     ['concurrency', 'no limit of calls open at once'],
     ['max-output', 'no limit of output'],
+    ['retry-5xx', 'what the provider failed is passed on'],
   ] as const) {
     command.option(`--no-${flag}`, what)
   }

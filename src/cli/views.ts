@@ -1,9 +1,10 @@
-import type { AliasRecord, GrantRecord, GrantScope, KeyRecord } from '../stores/records.js'
-import type { GrantAndTokens } from '../stores/store.js'
+import { restsFrom } from '../relay/rests.js'
+import type { AliasRecord, GrantRecord, GrantScope, KeyRecord, RestRecord } from '../stores/records.js'
+import type { GrantAndTokens, KeyPatch } from '../stores/store.js'
 import { facts, minute, printable, time } from './format.js'
 
-/** What may be shown of a key: the list is closed, the sealed secret is not on it. */
-export function keyView(key: KeyRecord): Record<string, unknown> {
+/** What may be shown of a key: the list is closed, the sealed secret is not on it. `rests`: of all keys, where they were asked for. */
+export function keyView(key: KeyRecord, rests?: readonly RestRecord[]): Record<string, unknown> {
   return {
     id: key.id,
     provider: key.provider,
@@ -11,6 +12,7 @@ export function keyView(key: KeyRecord): Record<string, unknown> {
     tenant: key.tenant,
     user: key.user,
     state: key.state,
+    weight: key.weight,
     baseUrl: key.baseUrl,
     allowPrivate: key.allowPrivate,
     auth: key.auth,
@@ -21,10 +23,26 @@ export function keyView(key: KeyRecord): Record<string, unknown> {
     createdAt: time(key.createdAtMs),
     rotatedAt: time(key.rotatedAtMs),
     rejectedAt: time(key.rejectedAtMs),
+    spentAt: time(key.spentAtMs),
+    wokenAt: time(key.wokenAtMs),
+    ...(rests && { rests: restsOf(key, rests).map(restView) }),
   }
 }
 
-export function keyText(key: KeyRecord): string {
+function restView({ model, sinceMs, untilMs, status }: RestRecord): Record<string, unknown> {
+  return { model: model === '' ? null : model, since: time(sinceMs), until: time(untilMs), status: status === 0 ? null : status }
+}
+
+function restsOf(key: KeyRecord, rests: readonly RestRecord[]): RestRecord[] {
+  return rests.filter(rest => rest.keyId === key.id && rest.sinceMs > restsFrom(key))
+}
+
+/** Ends whatever a key rests for. */
+export function wakingPatch(now: number): KeyPatch {
+  return { wokenAtMs: now, spentAtMs: null, rejectedAtMs: null }
+}
+
+export function keyText(key: KeyRecord, rests: readonly RestRecord[] = []): string {
   return facts([
     ['id', key.id],
     ['provider', key.provider],
@@ -32,6 +50,8 @@ export function keyText(key: KeyRecord): string {
     ['tenant', key.tenant],
     ['user', key.user],
     ['state', keyState(key)],
+    ...restsOf(key, rests).map(rest => ['rests', restText(rest)] as const),
+    ['weight', key.weight === 0 ? '0 (only when no other key can)' : key.weight],
     ['base URL', key.baseUrl === null ? null : `${key.baseUrl}${key.allowPrivate ? ' (private networks allowed)' : ''}`],
     ['auth', key.auth],
     ['dialect', key.dialect],
@@ -43,9 +63,18 @@ export function keyText(key: KeyRecord): string {
   ])
 }
 
-export function keyState(key: KeyRecord): string {
-  if (key.rejectedAtMs === null) return key.state
-  return `${key.state}, refused by the provider on ${minute(key.rejectedAtMs)}`
+/** With the reason why calls pass the key over, if they do. */
+export function keyState(key: KeyRecord, rests: readonly RestRecord[] = []): string {
+  if (key.rejectedAtMs !== null) return `${key.state}, refused by the provider on ${minute(key.rejectedAtMs)}`
+  if (key.spentAtMs !== null) return `${key.state}, quota spent on ${minute(key.spentAtMs)}`
+  const own = restsOf(key, rests)
+  if (own.length > 1) return `${key.state}, rests for ${own.length} models`
+  return own[0] === undefined ? key.state : `${key.state}, rests ${restText(own[0])}`
+}
+
+function restText({ model, untilMs, status }: RestRecord): string {
+  const why = status === 0 ? 'not reached' : String(status)
+  return `until ${time(untilMs).slice(0, 19).replace('T', ' ')} (${model === '' ? why : `${model}, ${why}`})`
 }
 
 export function aliasView({ name, target, createdAtMs }: AliasRecord): Record<string, unknown> {
@@ -77,6 +106,7 @@ export function grantView(grant: GrantRecord, now: number): Record<string, unkno
     rate: grant.rate,
     concurrency: grant.concurrency,
     maxOutputTokens: grant.maxOutputTokens,
+    retry5xx: grant.retry5xx,
     createdAt: time(grant.createdAtMs),
     expiresAt: time(grant.expiresAtMs),
     revokedAt: time(grant.revokedAtMs),
@@ -103,6 +133,7 @@ export function grantText({ grant, tokens }: GrantAndTokens, now: number): strin
       ['rate', grant.rate ?? 'no limit'],
       ['concurrency', grant.concurrency ?? 'no limit'],
       ['max output', grant.maxOutputTokens === null ? 'no limit' : `${grant.maxOutputTokens} model tokens a call`],
+      ['failures', grant.retry5xx ? 'tried again with another key' : 'passed on'],
       ['created', time(grant.createdAtMs)],
       ['expires', time(grant.expiresAtMs)],
       ['revoked', time(grant.revokedAtMs)],

@@ -140,4 +140,6 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
 export { formatAuthScheme, parseAuthScheme } from './auth-scheme.js'
 export { dialects, findDialect } from './dialects.js'
 export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix, pathReadings } from './match.js'
+export { quotaSpent, retryDelayMs } from './quota.js'
+export { namesResource } from './resources.js'
 export { noUsage, statedUsage } from './usage.js'

@@ -3,18 +3,25 @@ import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
+import { quotaSpent, retryDelayMs } from '../providers/index.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { routeOf } from './authorize.js'
+import { restName } from './choose.js'
 import { Delivery, type DeliveryDeps } from './delivery.js'
-import type { Exchange } from './exchange.js'
+import type { Ending, Exchange } from './exchange.js'
+import type { Failover } from './failover.js'
 import { createForm } from './form.js'
 import type { ReplyHead } from './headers.js'
+import { Kept, mostKeptBytes } from './keep.js'
 import { holdsKey } from './leaks.js'
 import { forward } from './outgoing.js'
 import type { Book } from './record.js'
 import { toSoakpError } from './refuse.js'
+import type { Rests } from './rests.js'
+import { retryAfterMs } from './retry-after.js'
 import { createUpload } from './upload.js'
+import type { TellVerdict } from './verdicts.js'
 
 /** Sends calls that were judged, once more where that is safe, and says which replies may be shown. */
 export interface Attempts {
@@ -27,19 +34,24 @@ export interface Attempts {
 export interface AttemptsDeps {
   readonly vault: Pick<Vault, 'open'>
   readonly outbound: Outbound
-  readonly book: Pick<Book, 'record' | 'refuse'>
-  /** The provider refused a key, or took it again. Must not throw. */
-  readonly keyVerdict: (key: KeyRecord, refused: boolean) => void
+  readonly book: Pick<Book, 'record' | 'recordAttempt' | 'refuse'>
+  readonly rests: Rests
+  readonly failover: Failover
+  readonly tellVerdict: TellVerdict
   /** How long the client may leave its reply unread. */
   readonly patienceMs: number
   /** How long the client may take for its next piece of a body. */
   readonly uploadPatienceMs: number
+  /** A steady clock, in milliseconds. */
   readonly clock: () => number
+  /** Epoch milliseconds. */
+  readonly now: () => number
 }
 
 type UploadWait = Pick<AttemptsDeps, 'uploadPatienceMs' | 'clock'>
 
-export function createAttempts({ vault, outbound, book, keyVerdict, patienceMs, uploadPatienceMs, clock }: AttemptsDeps): Attempts {
+export function createAttempts(deps: AttemptsDeps): Attempts {
+  const { vault, outbound, book, rests, failover, tellVerdict, patienceMs, uploadPatienceMs, clock, now } = deps
   const wait = { uploadPatienceMs, clock }
   /** Keys whose provider refused to be asked for usage, with the endpoint. */
   const neverAsk = new Set<string>()
@@ -48,14 +60,18 @@ export function createAttempts({ vault, outbound, book, keyVerdict, patienceMs, 
     clock,
     judge,
     refuse(exchange, error) {
-      // the provider never saw it, and nothing has been read of a streamed body: once more, on a connection of its own
-      const untouched = exchange.inspected !== undefined || !exchange.head?.hasBody
-      if (error.code === 'provider_unreachable' && exchange.attempt === 1 && untouched) again(exchange)
-      else book.refuse(exchange, error)
+      const next = nextAfter(exchange, error)
+      if (isPromise(next)) next.then(key => goOn(exchange, key, error))
+      else goOn(exchange, next, error)
     },
     record(exchange, ending, done) {
       const { key } = exchange
-      if (key && key.rejectedAtMs !== null && ending.status < 400) keyVerdict(key, false)
+      if (key && ending.status < 400) {
+        // what costs nothing says nothing of what may still be spent
+        if (key.spentAtMs !== null && exchange.endpoint?.estimate !== undefined) tellVerdict(key, 'works')
+        else if (key.rejectedAtMs !== null) tellVerdict({ ...key, spentAtMs: null }, 'works')
+        if (!rests.isEmpty) rests.worked(key, restName(exchange), exchange.call.startedAtMs)
+      }
       // only what then went well was refused for that: else any client could end the asking by what it sends
       if (ending.status < 400 && exchange.inspected?.refusedToTell) neverAsk.add(askName(exchange))
       book.record(exchange, ending, done)
@@ -80,12 +96,36 @@ export function createAttempts({ vault, outbound, book, keyVerdict, patienceMs, 
     delivery.attach(forward(exchange, key, secret, bodyOf(exchange, delivery, wait), outbound, delivery))
   }
 
-  function again(exchange: Exchange): void {
+  /** Sends the call once more. What came of it so far goes into the ledger as an attempt of its own. */
+  function again(exchange: Exchange, key: KeyRecord, soFar: Ending): void {
+    if (exchange.recorded) return
+    book.recordAttempt(exchange, soFar)
+    exchange.key = key
+    exchange.provider = routeOf(key).provider
+    exchange.upstreamRequestId = null
     try {
-      start(exchange, exchange.key as KeyRecord)
+      start(exchange, key)
     } catch (error) {
       book.refuse(exchange, toSoakpError(error))
     }
+  }
+
+  /** The key for another attempt after one that brought no reply. */
+  function nextAfter(exchange: Exchange, error: SoakpError): MaybePromise<KeyRecord | undefined> {
+    if (error.code === 'provider_unreachable') {
+      // the provider never saw it: with a key that leads to another host, or once more on a connection of its own
+      if (!exchange.rivals) return sameKeyAgain(exchange)
+      if (exchange.key) rests.rest(exchange.key, '', 0, undefined)
+      const next = failover.next(exchange, true)
+      return isPromise(next) ? next.then(key => key ?? sameKeyAgain(exchange)) : (next ?? sameKeyAgain(exchange))
+    }
+    if (error.code !== 'provider_timeout' && error.code !== 'provider_broke_off') return undefined
+    return exchange.grant?.record.retry5xx ? failover.next(exchange) : undefined
+  }
+
+  function goOn(exchange: Exchange, key: KeyRecord | undefined, error: SoakpError): void {
+    if (key === undefined) book.refuse(exchange, error)
+    else again(exchange, key, { status: error.status, outcome: 'failed', errorCode: error.code })
   }
 
   /** Whether an error reply may be shown to the client: not where it says that our key is refused, nor where it holds a part of the key. */
@@ -95,13 +135,43 @@ export function createAttempts({ vault, outbound, book, keyVerdict, patienceMs, 
     const text = body.toString('utf8')
     if (inspected?.injectedUsage && (status === 400 || status === 422) && text.includes('stream_options')) {
       exchange.inspected = { body: inspected.original, original: inspected.original, injectedUsage: false, refusedToTell: true }
-      again(exchange)
+      again(exchange, key, { status, outcome: 'ok', errorCode: null })
       return 'again'
     }
-    if (routeOf(key).provider.keyRefused(status, text)) {
-      keyVerdict(key, true)
-      return new SoakpError('provider_key_rejected')
+    const refused = routeOf(key).provider.keyRefused(status, text)
+    const mayGoElsewhere = refused ? tellRefused(key) : isTurnedAway(exchange, key, status, head, text)
+    const next = mayGoElsewhere && exchange.rivals ? failover.next(exchange) : undefined
+    const go = (other: KeyRecord | undefined) => {
+      if (other === undefined) return show(exchange, key, refused, head, body)
+      again(exchange, other, { status, outcome: 'ok', errorCode: refused ? 'provider_key_rejected' : null })
+      return 'again'
     }
+    return isPromise(next) ? next.then(go) : go(next)
+  }
+
+  function tellRefused(key: KeyRecord): true {
+    tellVerdict(key, 'refused')
+    return true
+  }
+
+  /** Whether another key may fare better. What the reply says of this one is noted. */
+  function isTurnedAway(exchange: Exchange, key: KeyRecord, status: number, head: ReplyHead, text: string): boolean {
+    if (quotaSpent(status, text)) {
+      tellVerdict(key, 'spent')
+      return true
+    }
+    if (status === 429) {
+      const statedMs = retryAfterMs(head.headers, now()) ?? retryDelayMs(text)
+      rests.rest(key, restName(exchange), status, statedMs)
+      const { rivals } = exchange
+      if (rivals) rivals.waitMs = Math.min(rivals.waitMs ?? Number.POSITIVE_INFINITY, statedMs ?? 1000)
+      return true
+    }
+    return status === 402 || (status >= 500 && exchange.grant?.record.retry5xx === true)
+  }
+
+  function show(exchange: Exchange, key: KeyRecord, refused: boolean, head: ReplyHead, body: Buffer): MaybePromise<SoakpError | undefined> {
+    if (refused) return refusal(exchange)
     // what cannot be read cannot be cleared of holding the key
     if (head.contentEncoding !== undefined && head.contentEncoding !== 'identity') return new SoakpError('provider_reply_withheld')
     const opened = vault.open(key)
@@ -114,6 +184,17 @@ export function createAttempts({ vault, outbound, book, keyVerdict, patienceMs, 
   }
 }
 
+/** Where another key only had to be waited for, the client is told so: it can mend what a refused key cannot. */
+function refusal({ rivals }: Exchange): SoakpError {
+  if (rivals?.waitMs === undefined) return new SoakpError('provider_key_rejected')
+  return new SoakpError('keys_resting', undefined, { retryAfterSeconds: Math.max(1, Math.ceil(rivals.waitMs / 1000)) })
+}
+
+/** Nothing has been read of a body that streams, and it has not been tried twice. */
+function sameKeyAgain({ attempt, inspected, head, key }: Exchange): KeyRecord | undefined {
+  return attempt === 1 && (inspected !== undefined || !head?.hasBody) ? key : undefined
+}
+
 function echoes(secret: Secret, head: ReplyHead, body: Buffer): SoakpError | undefined {
   const found = holdsKey(body, secret.bytes()) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), secret.bytes())
   secret.wipe()
@@ -124,14 +205,23 @@ function askName(exchange: Exchange): string {
   return `${exchange.key?.id ?? ''} ${exchange.endpoint?.pattern ?? ''}`
 }
 
-/** The body as it leaves: what was read, or the client's own stream, under a rule about models through the gate for forms. */
+/** The body as it leaves: what was read or kept, or the client's own stream, under a rule about models through the gate for forms. */
 function bodyOf(exchange: Exchange, delivery: Delivery, wait: UploadWait): Buffer | NodeJS.ReadableStream | undefined {
-  const { head, endpoint, grant, inspected } = exchange
+  const { head, endpoint, grant, inspected, rivals } = exchange
   if (inspected) return inspected.body
   if (!head?.hasBody || !grant) return undefined
+  if (exchange.attempt > 1 && rivals?.kept?.body) return rivals.kept.body
+  const kept = keepFor(exchange)
   const rules = rulesOf(grant.record)
   const isForm = head.contentType.startsWith('multipart/form-data')
   const ruled = rules.limitsModels && isForm && endpoint?.models.some(place => place.in === 'multipart')
-  const upload = createUpload(exchange, wait.uploadPatienceMs, wait.clock)
-  return ruled && endpoint ? createForm(exchange, upload, endpoint, rules, error => delivery.fail(error)) : upload
+  const upload = createUpload(exchange, wait.uploadPatienceMs, wait.clock, ruled ? undefined : kept)
+  return ruled && endpoint ? createForm(exchange, upload, endpoint, rules, error => delivery.fail(error), kept) : upload
+}
+
+/** Bodies that stream are kept only where there is another key to send them with, and where they are not known to be too large. */
+function keepFor({ rivals, head }: Exchange): Kept | undefined {
+  if (!rivals || rivals.pinned || (head?.contentLength ?? 0) > mostKeptBytes) return undefined
+  rivals.kept = new Kept()
+  return rivals.kept
 }

@@ -3,6 +3,7 @@ import { SoakpError } from '../errors.js'
 import {
   checkPath,
   customProvider,
+  type EndpointMatch,
   findProvider,
   matchEndpoint,
   matchUnderPrefix,
@@ -12,6 +13,7 @@ import {
 import type { AuthScheme, Provider } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Exchange } from './exchange.js'
+import { newRivals } from './rivals.js'
 
 /** Where a key's calls go, worked out once per record. */
 export interface Route {
@@ -60,7 +62,9 @@ export function usableKeys(exchange: Exchange, keys: readonly KeyRecord[], rules
 }
 
 function rank(key: KeyRecord): number {
-  return (key.state === 'active' ? 0 : 4) + (key.rejectedAtMs === null ? 0 : 2) + (key.user === null ? 1 : 0)
+  return (
+    (key.state === 'active' ? 0 : 8) + (key.rejectedAtMs === null ? 0 : 4) + (key.spentAtMs === null ? 0 : 2) + (key.user === null ? 1 : 0)
+  )
 }
 
 /** Whether the grant may be used by who calls. */
@@ -69,7 +73,30 @@ export function authorizeCaller({ call, head }: Exchange, rules: Rules): void {
   if (rules.limitsOrigins && (head?.origin === undefined || !rules.allowsOrigin(head.origin))) throw new SoakpError('origin_not_allowed')
 }
 
-/** Everything about a call that can be judged before its body is read. `keys` are the tenant's for the provider called. Returns the key to use. */
+/** Of the tenant's `keys`, those that could answer the call as well as `key`: open to the grant, active, and leading to the same endpoint. */
+export function rivalKeys(exchange: Exchange, keys: readonly KeyRecord[], key: KeyRecord, rules: Rules): readonly KeyRecord[] {
+  return usableKeys(exchange, keys, rules).filter(other => other.state === 'active' && leadsToSame(exchange, other, key))
+}
+
+/** What was judged for one key has been judged for the other: same row, same place for the model. */
+function leadsToSame({ call, endpoint, model, provider }: Exchange, key: KeyRecord, of: KeyRecord): boolean {
+  const route = routeOf(key)
+  const known = routeOf(of)
+  if (route.prefix === known.prefix && route.provider === known.provider) return true
+  if (route.provider.dialect !== provider?.dialect) return false
+  const match = matchRoute(route, call.request.method ?? '', call.path)
+  if (match.kind !== 'endpoint' || match.endpoint !== endpoint) return false
+  return match.model === undefined || match.model === model
+}
+
+function matchRoute({ provider, prefix }: Route, method: string, path: string): EndpointMatch {
+  return prefix === '' ? matchEndpoint(provider, method, path) : matchUnderPrefix(provider, prefix, method, path)
+}
+
+/**
+ * Everything about a call that can be judged before its body is read. `keys` are the tenant's for the provider called. Returns a key that can answer it; where
+ * others could too, they are the exchange's `rivals`.
+ */
 export function authorize(exchange: Exchange, keys: readonly KeyRecord[]): KeyRecord {
   const { call, head, grant } = exchange
   if (!grant || !head) throw new SoakpError('internal', 'authorize before authenticate')
@@ -87,19 +114,23 @@ export function authorize(exchange: Exchange, keys: readonly KeyRecord[]): KeyRe
   exchange.provider = route.provider
   if (key.state !== 'active') throw new SoakpError('no_key', 'It is disabled.')
   authorizeEndpoint(exchange, route, rules)
+  if (usable.length > 1) {
+    const rivals = rivalKeys(exchange, usable, key, rules)
+    if (rivals.length > 1) exchange.rivals = newRivals(rivals)
+  }
   return key
 }
 
 /** TRACE is not among them: its reply repeats the request, and so the key. */
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-function authorizeEndpoint(exchange: Exchange, { provider, prefix }: Route, rules: Rules): void {
+function authorizeEndpoint(exchange: Exchange, route: Route, rules: Rules): void {
   const { call, grant } = exchange
   const fault = checkPath(call.path)
   if (fault !== undefined) throw new SoakpError('invalid_path', `Refused because ${fault}.`)
   const method = call.request.method ?? ''
   if (!methods.has(method)) throw new SoakpError('method_not_allowed')
-  const match = prefix === '' ? matchEndpoint(provider, method, call.path) : matchUnderPrefix(provider, prefix, method, call.path)
+  const match = matchRoute(route, method, call.path)
   if (match.kind === 'endpoint') {
     exchange.endpoint = match.endpoint
     exchange.model = match.model ?? null

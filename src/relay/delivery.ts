@@ -160,6 +160,7 @@ export class Delivery implements UpstreamSink, Stoppable {
     exchange.overheadMs += now - this.#headAt
     headers.push('x-soakp-overhead-us', String(Math.round(exchange.overheadMs * 1000)))
     exchange.answered = true
+    if (exchange.rivals) exchange.rivals.kept = undefined
     ;(response as ServerResponse).writeHead(this.#status, headers)
     const bodyless = request.method === 'HEAD' || this.#status === 204 || this.#status === 304 || this.#left === 0
     // a head whose body is late goes ahead; one whose whole body is there already goes with it, in one write

@@ -5,6 +5,7 @@ import type { Endpoint, Provider, Usage } from '../providers/provider.js'
 import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
 import type { Call } from './call.js'
 import type { Head } from './head.js'
+import type { Rivals } from './rivals.js'
 
 /** What the body of a call said, as far as rules and metering ask. */
 export interface Inspected {
@@ -55,10 +56,14 @@ export interface Exchange extends BagMember {
   key: KeyRecord | undefined
   /** What a call to the unified endpoint was found to be. */
   unified: UnifiedCall | undefined
+  /** Where several keys could answer the call; else undefined. */
+  rivals: Rivals | undefined
   /** The body, where it was read. */
   inspected: Inspected | undefined
   /** 1 with the first request that leaves. */
   attempt: number
+  /** An earlier attempt reached a provider. */
+  arrived: boolean
   bytesIn: number
   /** How much of the body is prompt, for an estimate. */
   promptBytes: number
@@ -93,8 +98,10 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     hold: undefined,
     key: undefined,
     unified: undefined,
+    rivals: undefined,
     inspected: undefined,
     attempt: 0,
+    arrived: false,
     bytesIn: 0,
     promptBytes: 0,
     bytesOut: 0,

@@ -5,10 +5,11 @@ import { createFormScan } from '../lib/form-scan.js'
 import type { Endpoint } from '../providers/provider.js'
 import type { Exchange } from './exchange.js'
 import { judgeModels, modelsOfTarget } from './inspect.js'
+import type { Kept } from './keep.js'
 
 /**
  * A form on its way out under a rule about models: it streams, but its last bytes, the closing boundary among them, stay here until the model was seen
- * and allowed. What is refused never becomes a whole request. `refused` gets the refusal; the stream is then destroyed, which aborts the upstream call.
+ * and allowed. What is refused never becomes a whole request, and never whole in `kept`. `refused` gets the refusal; the stream is then destroyed, which aborts the upstream call.
  */
 export function createForm(
   exchange: Exchange,
@@ -16,6 +17,7 @@ export function createForm(
   endpoint: Endpoint,
   rules: Rules,
   refused: (error: SoakpError) => void,
+  kept?: Kept,
 ): Transform {
   const fields = new Set(endpoint.models.flatMap(place => (place.in === 'multipart' ? [place.field] : [])))
   const scan = createFormScan(rawContentType(exchange), fields)
@@ -30,6 +32,7 @@ export function createForm(
 
   const form = new Transform({
     transform(chunk: Buffer, _encoding, done: TransformCallback) {
+      kept?.add(chunk)
       const fault = scan.feed(chunk)
       if (fault !== undefined) return fail(form, new SoakpError('invalid_body', fault))
       held.push(chunk)
@@ -52,6 +55,7 @@ export function createForm(
       } catch (error) {
         return fail(form, error)
       }
+      kept?.end()
       for (const piece of held) form.push(piece)
       held = []
       done()

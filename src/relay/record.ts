@@ -12,6 +12,8 @@ export interface Book {
   open(exchange: Exchange): void
   /** Settles the hold and writes the ledger line, once; `done` when it is durable, or with the error that kept it from being so. Calls without a grant leave no line. */
   record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void
+  /** Writes the line of an attempt that another one follows; the call goes on. */
+  recordAttempt(exchange: Exchange, ending: Ending): void
   /** Answers with an error of ours, unless an answer is under way: then that is broken off. */
   refuse(exchange: Exchange, error: SoakpError): void
   /** Answers with a JSON document of our own making. */
@@ -81,10 +83,16 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
   }
 
   function settleHold(exchange: Exchange, ending: Ending): void {
-    const left = exchange.attempt > 0 && !neverArrived.has(ending.errorCode ?? '')
+    const left = exchange.arrived || (exchange.attempt > 0 && !neverArrived.has(ending.errorCode ?? ''))
     // a client that resets its stream has used its rate, however early it did
     if (left || ending.outcome === 'client_gone') exchange.hold?.settle()
     else exchange.hold?.release()
+  }
+
+  function recordAttempt(exchange: Exchange, ending: Ending): void {
+    if (exchange.recorded || !exchange.grant) return
+    if (!neverArrived.has(ending.errorCode ?? '')) exchange.arrived = true
+    ledger.record(entryOf(exchange, exchange.grant, { ...ending, final: false }, clock()), () => {})
   }
 
   function record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void {
@@ -154,6 +162,7 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
     },
 
     record,
+    recordAttempt,
     refuse,
     answer: answerWith,
 

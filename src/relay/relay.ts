@@ -10,19 +10,25 @@ import type { Guessing } from '../limits/guessing.js'
 import type { Limits } from '../limits/limits.js'
 import { findProvider, looksLikeProviderKey } from '../providers/index.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
+import type { Store } from '../stores/store.js'
 import type { Vault } from '../vault/vault.js'
 import { createAttempts } from './attempt.js'
-import { authorize } from './authorize.js'
+import { authorize, routeOf } from './authorize.js'
 import { readBody } from './body.js'
 import type { Call } from './call.js'
+import { createChooser } from './choose.js'
 import { type Exchange, newExchange } from './exchange.js'
+import { createFailover } from './failover.js'
 import { readHead } from './head.js'
 import { inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
 import { promptBytes } from './meter.js'
 import { createModelLists } from './models.js'
 import { createBook } from './record.js'
 import { originAllowed, toSoakpError } from './refuse.js'
+import { createRests } from './rests.js'
+import type { Rivals } from './rivals.js'
 import { addressUnified, openUnified, rulesFor, spokenBy, unifiedName } from './unified.js'
+import type { TellVerdict } from './verdicts.js'
 
 export interface Relay {
   /** Takes the call and answers it; never throws, never rejects. */
@@ -43,8 +49,8 @@ export interface RelayDeps {
   readonly vault: Pick<Vault, 'open'>
   readonly ledger: Ledger
   readonly outbound: Outbound
-  /** The provider refused a key, or took it again. Must not throw. */
-  readonly keyVerdict: (key: KeyRecord, refused: boolean) => void
+  readonly tellVerdict: TellVerdict
+  readonly store: Pick<Store, 'putRests' | 'listRests'>
   readonly settings: {
     readonly corsOrigins: readonly string[]
     readonly maxInspectedBytes: number
@@ -61,14 +67,19 @@ export function createRelay(deps: RelayDeps): Relay {
   const clock = () => performance.now()
   const book = createBook({ ...deps, clock })
   const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
+  const rests = createRests({ ...deps, random: Math.random })
+  const chooser = createChooser(rests)
   const attempts = createAttempts({
     vault,
     outbound,
     book,
-    keyVerdict: deps.keyVerdict,
+    rests,
+    failover: createFailover({ access, policy, ledger, chooser, clock }),
+    tellVerdict: deps.tellVerdict,
     patienceMs: settings.idleTimeoutMs,
     uploadPatienceMs: settings.clientTimeoutMs,
     clock,
+    now: deps.now,
   })
 
   const models = createModelLists({ policy, vault, outbound, now: deps.now })
@@ -109,7 +120,14 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.hold ??= limits.reserve(exchange.grant.record)
     if (exchange.stopped) throw new SoakpError('client_gone')
     await takeBody(exchange, exchange.grant)
-    attempts.start(exchange, key)
+    attempts.start(exchange, exchange.rivals ? chosen(exchange, exchange.rivals) : key)
+  }
+
+  function chosen(exchange: Exchange, rivals: Rivals): KeyRecord {
+    const key = chooser.first(exchange, rivals)
+    exchange.key = key
+    exchange.provider = routeOf(key).provider
+    return key
   }
 
   /** A call to the unified endpoint becomes one to the provider it names; a list of models is answered here. */
@@ -213,6 +231,9 @@ export function createRelay(deps: RelayDeps): Relay {
 
     allowsOrigin: anyGrantAllows,
 
-    drain: graceMs => book.drain(graceMs),
+    async drain(graceMs) {
+      await book.drain(graceMs)
+      rests.close()
+    },
   }
 }

@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
 import type { Exchange } from './exchange.js'
+import type { Kept } from './keep.js'
 
 const waitingBytes = 64 * 1024
 
 /**
  * A request body on its way out, as it comes. While nothing waits to be taken the client has `patienceMs` for its next piece: it is not held to blame for a
- * provider that reads slowly. What nobody wants any more is read and thrown away, so that the connection can carry a next request.
+ * provider that reads slowly. What passes is also given to `kept`. What nobody wants any more is read and thrown away, so that the connection can carry a next request.
  */
-export function createUpload(exchange: Exchange, patienceMs: number, clock: () => number): Readable {
+export function createUpload(exchange: Exchange, patienceMs: number, clock: () => number, kept?: Kept): Readable {
   const { request, response } = exchange.call
   const upload = new Readable({
     highWaterMark: waitingBytes,
@@ -23,6 +24,7 @@ export function createUpload(exchange: Exchange, patienceMs: number, clock: () =
     },
   })
   function take(piece: Buffer): void {
+    kept?.add(piece)
     if (upload.push(piece)) exchange.clientDeadlineAt = clock() + patienceMs
     else {
       exchange.clientDeadlineAt = 0
@@ -34,7 +36,10 @@ export function createUpload(exchange: Exchange, patienceMs: number, clock: () =
     // HTTP/2 makes an end of a stream that was reset
     exchange.clientDeadlineAt = 0
     if (request.aborted) upload.destroy()
-    else upload.push(null)
+    else {
+      kept?.end()
+      upload.push(null)
+    }
   })
   request.on('error', () => upload.destroy())
   request.once('close', () => {

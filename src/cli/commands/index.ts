@@ -14,8 +14,10 @@ import { keyEnable } from './key-enable.js'
 import { keyList } from './key-list.js'
 import { keyRemove } from './key-remove.js'
 import { keyRotate } from './key-rotate.js'
+import { keySet } from './key-set.js'
 import { keyShow } from './key-show.js'
 import { keyVerify } from './key-verify.js'
+import { keyWake } from './key-wake.js'
 import { masterRotate } from './master-rotate.js'
 import { restore } from './restore.js'
 import { serve } from './serve.js'
@@ -45,7 +47,7 @@ export const commands: readonly (MakeCommand | Group)[] = [
   {
     name: 'key',
     description: 'the AI provider keys in the vault',
-    commands: [keyAdd, keyList, keyShow, keyVerify, keyRotate, keyDisable, keyEnable, keyRemove],
+    commands: [keyAdd, keyList, keyShow, keyVerify, keySet, keyRotate, keyWake, keyDisable, keyEnable, keyRemove],
   },
   {
     name: 'token',

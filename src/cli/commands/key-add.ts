@@ -6,7 +6,8 @@ import type { NewKey } from '../../vault/vault.js'
 import { secretInArgv } from '../argv.js'
 import type { Cli, SecretSource } from '../cli.js'
 import { type CustomOptions, checkProvider } from '../custom-provider.js'
-import { checkSecret, verifying } from '../key-input.js'
+import { checkSecret, checkText, verifying } from '../key-input.js'
+import { weightOption } from '../options.js'
 import { keyView } from '../views.js'
 
 interface Options extends SecretSource, CustomOptions {
@@ -15,6 +16,7 @@ interface Options extends SecretSource, CustomOptions {
   readonly project?: string
   readonly tenant?: string
   readonly user?: string
+  readonly weight?: number
   readonly verify: boolean
 }
 
@@ -36,6 +38,7 @@ export function keyAdd(cli: Cli): Command {
     .option('--project <id>', 'sent along where the provider knows projects')
     .addOption(new Option('--tenant <name>', 'whose key it is; only `default` exists').default('default'))
     .option('--user <id>', "one user's own key, used before the tenant's")
+    .addOption(weightOption())
     .option('--from-env <var>', 'read the key from this environment variable')
     .option('--stdin', 'read the key from standard input')
     .option('--no-verify', 'do not ask the provider whether the key works')
@@ -66,15 +69,15 @@ async function add(cli: Cli, name: string, excess: readonly string[], options: O
   }
 }
 
-function given({ name, user, organization, project }: Options): Pick<NewKey, 'name' | 'user' | 'organization' | 'project'> {
+function given({
+  name,
+  user,
+  organization,
+  project,
+  weight,
+}: Options): Pick<NewKey, 'name' | 'user' | 'organization' | 'project' | 'weight'> {
   const texts = { user, organization, project }
   const present = Object.entries(texts).filter((entry): entry is [keyof typeof texts, string] => entry[1] !== undefined)
   for (const [option, text] of present) checkText(`--${option}`, text)
-  return { name, ...Object.fromEntries(present) }
-}
-
-/** Some of these go into headers: visible ASCII and blanks between. */
-function checkText(option: string, text: string): void {
-  const good = option === '--name' ? /^[^\p{Cc}\p{Cf}]{1,80}$/u : /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/
-  if (!good.test(text)) throw new SoakpError('usage', `${option} is empty, too long, or holds characters it cannot hold.`)
+  return { name, ...(weight !== undefined && { weight }), ...Object.fromEntries(present) }
 }

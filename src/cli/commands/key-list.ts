@@ -10,6 +10,7 @@ export function keyList(cli: Cli): Command {
     .option('--provider <name>', 'only keys of this provider')
     .action(async ({ provider }: { provider?: string }) => {
       const { store } = await cli.open()
+      const rests = await store.listRests(cli.now())
       const keys = await store.listKeys(provider === undefined ? {} : { provider })
       if (keys.length === 0)
         cli.note(provider === undefined ? 'no keys yet; add one with `soakp key add PROVIDER`' : 'no keys of this provider')
@@ -18,9 +19,13 @@ export function keyList(cli: Cli): Command {
         { title: 'PROVIDER', value: key => key.provider },
         { title: 'NAME', value: key => key.name },
         { title: 'USER', value: key => key.user },
-        { title: 'STATE', value: keyState },
+        { title: 'WEIGHT', value: key => key.weight, right: true },
+        { title: 'STATE', value: key => keyState(key, rests) },
         { title: 'CREATED', value: key => minute(key.createdAtMs) },
       ])
-      cli.result(keys.map(keyView), keys.length === 0 ? '' : text)
+      cli.result(
+        keys.map(key => keyView(key, rests)),
+        keys.length === 0 ? '' : text,
+      )
     })
 }

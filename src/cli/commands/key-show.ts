@@ -11,6 +11,7 @@ export function keyShow(cli: Cli): Command {
     .action(async (id: string) => {
       const { store } = await cli.open()
       const key = await findKey(store, id)
-      cli.result(keyView(key), keyText(key))
+      const rests = await store.listRests(cli.now())
+      cli.result(keyView(key, rests), keyText(key, rests))
     })
 }

@@ -28,7 +28,7 @@ async function create(cli: Cli, options: GrantOptions): Promise<void> {
 }
 
 function wanted(scope: NewGrant['scope'], options: GrantOptions): NewGrant {
-  const { subject, models, endpoints, origin, ip, rate, concurrency, maxOutput } = options
+  const { subject, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx } = options
   return {
     scope,
     name: options.name ?? 'default',
@@ -41,5 +41,6 @@ function wanted(scope: NewGrant['scope'], options: GrantOptions): NewGrant {
     ...(rate && { rate }),
     ...(concurrency && { concurrency }),
     ...(maxOutput && { maxOutputTokens: maxOutput }),
+    ...(retry5xx && { retry5xx }),
   }
 }

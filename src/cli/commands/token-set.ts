@@ -35,7 +35,7 @@ async function set(cli: Cli, id: string, options: GrantOptions): Promise<void> {
 }
 
 function changes(options: GrantOptions, now: number): GrantPatch {
-  const { name, subject, ttl, models, endpoints, origin, ip, rate, concurrency, maxOutput } = options
+  const { name, subject, ttl, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx } = options
   return {
     ...(name !== undefined && { name }),
     ...(subject !== undefined && { subject: subject || null }),
@@ -48,5 +48,6 @@ function changes(options: GrantOptions, now: number): GrantPatch {
     ...(rate !== undefined && { rate: rate || null }),
     ...(concurrency !== undefined && { concurrency: concurrency || null }),
     ...(maxOutput !== undefined && { maxOutputTokens: maxOutput || null }),
+    ...(retry5xx !== undefined && { retry5xx }),
   }
 }
