@@ -1,4 +1,7 @@
 import { join } from 'node:path'
+import { pino } from 'pino'
+import { loadSettings } from '../../src/config/load.js'
+import { createSoakp, type Soakp } from '../../src/soakp.js'
 import { openStore } from '../../src/stores/index.js'
 import type { Store } from '../../src/stores/store.js'
 import { openKeyring } from '../../src/vault/keyring.js'
@@ -12,5 +15,15 @@ export async function withStore<T>(dir: string, use: (store: Store) => T | Promi
     return await use(store)
   } finally {
     await store.close()
+  }
+}
+
+/** All parts of a home, wired as the product does, in this process; closed afterwards. For what would take a process each on the command line. */
+export async function withSoakp<T>(dir: string, use: (soakp: Soakp) => T | Promise<T>): Promise<T> {
+  const soakp = await createSoakp(loadSettings({ home: dir, env: {} }), { log: pino({ level: 'silent' }) })
+  try {
+    return await use(soakp)
+  } finally {
+    await soakp.close()
   }
 }

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { Secret } from '../../src/lib/secret.js'
 import type { Daemon, Home, IssuedJson, ServeOptions } from './daemon.js'
 import { makeHome } from './daemon.js'
+import { withSoakp } from './home-store.js'
 import { anyProvider } from './scripts.js'
 import { type Script, startUpstream, type Upstream } from './upstream.js'
 
@@ -9,6 +11,8 @@ export interface StageOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Providers that get a key at the upstream; `openai` alone unless said otherwise. */
   readonly providers?: readonly string[]
+  /** What the keys' base URLs say behind the upstream's origin, such as `/gateway`. */
+  readonly basePath?: string
   /** Arguments of `token create`; `--all` unless said otherwise. */
   readonly grant?: readonly string[]
   readonly serve?: ServeOptions
@@ -50,10 +54,17 @@ export async function makeStage(t: Teardown, options: StageOptions = {}): Promis
   const home = await makeHome(t, options.settings)
   const secrets: Record<string, string> = {}
   const keys: Record<string, string> = {}
-  for (const provider of options.providers ?? ['openai']) {
-    const secret = freshKey(provider)
-    secrets[provider] = secret
-    keys[provider] = (await home.addKey(provider, { secret, baseUrl: upstream.url })).id
+  const names = options.providers ?? ['openai']
+  for (const provider of names) secrets[provider] = freshKey(provider)
+  const baseUrl = upstream.url + (options.basePath ?? '')
+  if (names.length <= 3) {
+    for (const [provider, secret] of Object.entries(secrets)) keys[provider] = (await home.addKey(provider, { secret, baseUrl })).id
+  } else {
+    await withSoakp(home.dir, async ({ vault }) => {
+      for (const [provider, secret] of Object.entries(secrets)) {
+        keys[provider] = (await vault.put({ provider, name: 'default', secret: new Secret(secret), baseUrl, allowPrivate: true })).id
+      }
+    })
   }
   const grant = (...args: string[]) => home.createToken(args)
   const issued = await grant(...(options.grant ?? ['--all']))
