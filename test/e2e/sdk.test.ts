@@ -22,6 +22,8 @@ const usage = {
 interface Subject {
   readonly title: string
   readonly provider: string
+  /** Which of the SDKs in sdk-child it is, where its name here is another. */
+  readonly sdk?: string
   /** Scenarios that consumed model tokens which the reply states. */
   readonly metered: readonly string[]
   /** The class an app catches when its access token is refused. */
@@ -63,6 +65,24 @@ const subjects: Readonly<Record<string, Subject>> = {
     metered: ['json', 'stream'],
     refusal: 'APICallError',
   },
+  langchain: {
+    title: '@langchain/openai',
+    provider: 'openai',
+    metered: ['json', 'responses', 'stream'],
+    refusal: 'AuthenticationError',
+  },
+  ...Object.fromEntries(
+    ['xai', 'together', 'nvidia', 'cerebras', 'vllm', 'lmstudio'].map(provider => [
+      `openai at ${provider}`,
+      {
+        title: `openai 6 with /${provider}`,
+        provider,
+        sdk: 'openai',
+        metered: ['json', 'stream', 'streamWithUsage', 'responses', 'responsesStream'],
+        refusal: 'AuthenticationError',
+      },
+    ]),
+  ),
 }
 
 type Report = Readonly<Record<string, { readonly returned?: unknown; readonly threw?: Readonly<Record<string, unknown>> }>>
@@ -106,9 +126,9 @@ t.test('official SDKs', async t => {
   }
   const daemon = await home.serve()
 
-  for (const [sdk, { title, provider, metered, refusal }] of Object.entries(subjects)) {
+  for (const [name, { title, provider, sdk = name, metered, refusal }] of Object.entries(subjects)) {
     await t.test(`${title}: what it returns through soakp equals what it returns directly`, async t => {
-      const issued = await home.createToken(['--provider', provider, '--name', sdk])
+      const issued = await home.createToken(['--provider', provider, '--name', name])
       const [through, direct] = await Promise.all([
         runSdk(sdk, `${daemon.origin}/${provider}`, issued.token, home.caFile()),
         runSdk(sdk, mock.url, 'the-real-key', home.caFile()),

@@ -142,6 +142,27 @@ async function vercelAnthropic(base: string, apiKey: string): Promise<Scenarios>
   }
 }
 
+async function langchain(base: string, apiKey: string): Promise<Scenarios> {
+  const { ChatOpenAI, OpenAIEmbeddings } = await import('@langchain/openai')
+  const configuration = { baseURL: `${base}/v1` }
+  const chat = new ChatOpenAI({ model, apiKey, maxRetries: 0, configuration })
+  // what a person prints of a message; its class holds functions
+  const plain = (message: { content: unknown; usage_metadata?: unknown; response_metadata?: unknown }) => ({
+    content: message.content,
+    usage: message.usage_metadata,
+    metadata: message.response_metadata,
+  })
+  return {
+    json: async () => plain(await chat.invoke('hello')),
+    stream: async () => (await all(await chat.stream('hello'))).map(plain),
+    responses: async () =>
+      plain(await new ChatOpenAI({ model, apiKey, maxRetries: 0, configuration, useResponsesApi: true }).invoke('hello')),
+    embeddings: () => new OpenAIEmbeddings({ model: 'text-embedding-3-small', apiKey, maxRetries: 0, configuration }).embedQuery('hello'),
+    limited: async () => plain(await chat.invoke('limited')),
+    broken: async () => plain(await chat.invoke('broken')),
+  }
+}
+
 const sdks: Readonly<Record<string, (base: string, token: string) => Promise<Scenarios>>> = {
   openai,
   anthropic,
@@ -151,6 +172,7 @@ const sdks: Readonly<Record<string, (base: string, token: string) => Promise<Sce
   mistral,
   vercelOpenai,
   vercelAnthropic,
+  langchain,
 }
 
 /** What an app can see of an error. */
