@@ -1,4 +1,5 @@
 import { SoakpError } from '../errors.js'
+import type { Provider } from '../providers/provider.js'
 import type { NewKey } from '../vault/vault.js'
 import { shown } from './argv.js'
 
@@ -47,15 +48,26 @@ export async function checkProvider(name: string, options: CustomOptions): Promi
       '--auth is bearer, basic, none, header:NAME, header:NAME:WORD or query:NAME, with a name that a key can travel under.',
     )
   return {
-    ...(await checkedUrl(options)),
+    ...(await checkedUrl(options, versionOf(row))),
     ...(auth ? { auth: formatAuthScheme(auth) } : !known && { auth: 'bearer' }),
     ...(!known && { dialect: options.dialect ?? 'openai' }),
   }
 }
 
-async function checkedUrl({ baseUrl, allowPrivate = false }: CustomOptions): Promise<Pick<NewKey, 'baseUrl' | 'allowPrivate'>> {
+/** What a provider's own calls begin with, and base URLs for SDKs therefore often end with; longest first. */
+function versionOf(row: Provider | undefined): readonly string[] {
+  return [row?.compatiblePath ?? '', row?.messagesPath ?? ''].filter(path => path !== '').sort((a, b) => b.length - a.length)
+}
+
+/** A base URL replaces a provider's origin, so one that was copied from an SDK's settings is kept without the version that every call says again. */
+async function checkedUrl(
+  { baseUrl, allowPrivate = false }: CustomOptions,
+  versions: readonly string[],
+): Promise<Pick<NewKey, 'baseUrl' | 'allowPrivate'>> {
   if (baseUrl === undefined) return {}
   const { checkBaseUrl } = await import('../lib/outbound.js')
   checkBaseUrl(baseUrl, allowPrivate)
-  return { baseUrl: baseUrl.replace(/\/+$/, ''), allowPrivate }
+  const bare = baseUrl.replace(/\/+$/, '')
+  const version = versions.find(path => bare.endsWith(path))
+  return { baseUrl: version === undefined ? bare : bare.slice(0, -version.length).replace(/\/+$/, ''), allowPrivate }
 }

@@ -16,6 +16,25 @@ async function provider(t: Test, status: number): Promise<Upstream> {
 type Listed = readonly { readonly id: string; readonly name: string; readonly state: string }[]
 const list = (home: NearHome) => home.json<Listed>(['key', 'list'])
 
+t.test('a base URL that was copied from an SDK’s settings is kept without the version that every call says again', async t => {
+  const home = await madeHome(t)
+  const cases: readonly (readonly [string, string, string])[] = [
+    ['openai', '/v1', ''],
+    ['openai', '/v1/', ''],
+    ['openai', '/gateway/v1', '/gateway'],
+    ['openai', '/gateway', '/gateway'],
+    ['groq', '/openai/v1', ''],
+    ['deepseek', '/anthropic/v1', ''],
+    ['vllm', '/v1', ''],
+    ['my-own', '/v1', '/v1'],
+  ]
+  for (const [name, given, kept] of cases) {
+    const args = ['key', 'add', name, '--stdin', '--no-verify', '--base-url', `http://127.0.0.1:9${given}`, '--allow-private']
+    const key = await home.json<{ readonly baseUrl: string }>(args, freshKey(name))
+    t.equal(key.baseUrl, `http://127.0.0.1:9${kept}`, `${name} ${given}`)
+  }
+})
+
 t.test('a key goes in, is asked about, shown, and never comes back out', async t => {
   const home = await madeHome(t)
   const upstream = await provider(t, 200)

@@ -95,3 +95,29 @@ t.test("Google's RetryInfo is read from the body", async t => {
   )
   t.equal(retryDelayMs('{}'), undefined)
 })
+
+t.test('services with words of their own say it, too', async t => {
+  const spent: readonly (readonly [string, number, string])[] = [
+    ['DeepL', 456, '{"message":"Quota exceeded"}'],
+    ['Z.ai', 429, '{"error":{"code":"1113","message":"Insufficient balance or no resource package. Please recharge."}}'],
+    ['Hugging Face', 402, '{"error":"You have exceeded your monthly included credits for Inference Providers."}'],
+    [
+      'Brave',
+      429,
+      '{"type":"ErrorResponse","error":{"id":"x","status":429,"code":"QUOTA_LIMITED","detail":"Request quota limit exceeded."}}',
+    ],
+    [
+      'xAI',
+      429,
+      '{"code":"Some resource has been exhausted","error":"Your team x has either used all available credits or reached its monthly spending limit."}',
+    ],
+  ]
+  for (const [who, status, body] of spent) t.ok(quotaSpent(status, body), who)
+  const not: readonly (readonly [string, number, string])[] = [
+    ['DeepL', 429, '{"message":"Too many requests"}'],
+    ['Z.ai', 429, '{"error":{"code":"1302","message":"Rate limit reached for requests"}}'],
+    ['Brave', 429, '{"type":"ErrorResponse","error":{"code":"RATE_LIMITED","detail":"Request rate limit exceeded for plan."}}'],
+    ['xAI', 429, '{"code":"Some resource has been exhausted","error":"Too many requests for team x and model grok-4."}'],
+  ]
+  for (const [who, status, body] of not) t.notOk(quotaSpent(status, body), who)
+})
