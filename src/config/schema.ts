@@ -7,6 +7,7 @@ import {
   duration,
   flag,
   host,
+  hostPort,
   listOf,
   oneOf,
   origin,
@@ -128,6 +129,30 @@ export const schema: Schema = {
     type: path,
     otherwise: 'only public CAs are trusted',
     what: 'Certificates, as PEM, to trust beside the public ones when a certificate is ordered: the root of a private ACME CA.',
+  },
+  dnsResolvers: {
+    env: 'SOAKP_DNS_RESOLVERS',
+    type: listOf(hostPort),
+    byDefault: '',
+    what: 'The resolvers that find the name servers of a zone when a name is proved by DNS, and that are asked whether a record is there where `SOAKP_DNS_PROPAGATION` says so. None: those of the system.',
+  },
+  dnsNameServerPort: {
+    env: 'SOAKP_DNS_NAME_SERVER_PORT',
+    type: port,
+    byDefault: '53',
+    what: 'The port at which name servers are asked whether a record is there; another one than 53 is for tests.',
+  },
+  dnsPropagation: {
+    env: 'SOAKP_DNS_PROPAGATION',
+    type: oneOf('authoritative', 'recursive', 'both', 'sleep', 'none'),
+    byDefault: 'authoritative',
+    what: "Who has to show a TXT record before the CA is told: every name server of the zone that answers (`authoritative`), the resolvers, where the name servers cannot be reached from here (`recursive`), `both`, nobody after the provider's usual time (`sleep`), or nobody (`none`).",
+  },
+  dnsSettleMs: {
+    env: 'SOAKP_DNS_SETTLE',
+    type: duration,
+    byDefault: '2s',
+    what: 'How long to wait after that: behind one address of a name server there may be many machines.',
   },
   maxCalls: {
     env: 'SOAKP_MAX_CALLS',

@@ -18,6 +18,11 @@ export interface Settings {
   readonly tlsKeyFile: string | undefined
   readonly acmeCaFile: string | undefined
   readonly dnsBaseUrl: string | undefined
+  /** `HOST[:PORT]` */
+  readonly dnsResolvers: readonly string[]
+  readonly dnsNameServerPort: number
+  readonly dnsPropagation: 'authoritative' | 'recursive' | 'both' | 'sleep' | 'none'
+  readonly dnsSettleMs: number
   readonly maxCalls: number
   readonly maxLagMs: number
   readonly connectTimeoutMs: number

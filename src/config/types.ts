@@ -45,6 +45,13 @@ export const duration = type(
 /** Kept as written: who counts parses it. */
 export const rate = type('rate such as 60/m; per s, m, h or d', text => (parseRate(text) ? text : refuse('is no rate such as 60/m')))
 
+/** An address or a name, with or without a port; an IPv6 address with a port in brackets. */
+export const hostPort = type('HOST or HOST:PORT', text => {
+  const [, bracketed, name, number = '53'] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const good = isIP(text) !== 0 || (bracketed === undefined ? isIP(name ?? '') !== 0 || hostName.test(name ?? '') : isIP(bracketed) === 6)
+  return good && Number(number) <= 65_535 ? text : refuse('is neither HOST nor HOST:PORT')
+})
+
 const byteUnits = { '': 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 } as const
 
 export const bytes = type('size such as 512kb, 32mb, 1gb', text => {

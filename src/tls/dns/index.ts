@@ -10,6 +10,7 @@ import { ovh } from './ovh.js'
 import { porkbun } from './porkbun.js'
 import { powerdns } from './powerdns.js'
 import type { DnsProvider } from './provider.js'
+import { rfc2136 } from './rfc2136.js'
 import { vultr } from './vultr.js'
 
 /** Every DNS provider, in the order in which they are listed. */
@@ -24,6 +25,7 @@ export const dnsProviders: readonly DnsProvider[] = [
   ovh,
   porkbun,
   powerdns,
+  rfc2136,
   vultr,
 ]
 
@@ -38,3 +40,6 @@ export function dnsProvider(name: string): DnsProvider {
 }
 
 export { openDnsAccount } from './account.js'
+export type { DnsOptions } from './options.js'
+export { probeDns } from './probe.js'
+export { cleanDnsLeftovers, dnsSolver, journalFolderIn } from './solver.js'

@@ -1,0 +1,23 @@
+import type { DnsView } from './authority.js'
+import { resolversOf } from './authority.js'
+import type { PropagationMode } from './propagation.js'
+import type { SettingSources } from './settings.js'
+
+/** What DNS-01 takes of the settings of the house; named as there. */
+export interface DnsOptions {
+  readonly sources: SettingSources
+  /** `SOAKP_DNS_BASE_URL` */
+  readonly dnsBaseUrl: string | undefined
+  /** `HOST[:PORT]`; none: those of the system. */
+  readonly dnsResolvers: readonly string[]
+  readonly dnsNameServerPort: number
+  readonly dnsPropagation: PropagationMode
+  readonly dnsSettleMs: number
+  /** Where journals lie: a folder of its own. */
+  readonly journalFolder: string
+}
+
+/** How the DNS is asked under these settings. */
+export async function openView({ dnsResolvers, dnsNameServerPort }: DnsOptions, signal: AbortSignal): Promise<DnsView> {
+  return { resolvers: await resolversOf(dnsResolvers), nameServerPort: dnsNameServerPort, signal }
+}
