@@ -27,6 +27,8 @@ export const errors = {
   not_found: { status: 404, exit: 66, text: 'There is nothing here.' },
   method_not_allowed: { status: 405, exit: 2, text: 'This method is not served here.' },
   body_too_large: { status: 413, exit: 2, text: 'The body is larger than what can be checked against the rules of this grant.' },
+  message_too_large: { status: 413, exit: 2, text: 'A WebSocket message is larger than the 16 MB that are relayed.' },
+  upgrade_refused: { status: 426, exit: 2, text: 'This cannot be opened as a WebSocket: version 13 over HTTP/1.1 is spoken here.' },
   encoded_body: {
     status: 415,
     exit: 2,
@@ -83,6 +85,7 @@ export const errors = {
   provider_timeout: { status: 504, exit: 69, text: 'The provider did not answer in time.', retry: true },
   provider_broke_off: { status: 502, exit: 69, text: 'The provider broke off its reply.', retry: true },
   provider_redirected: { status: 502, exit: 69, text: 'The provider answered with a redirect, which is never followed.' },
+  provider_refused_upgrade: { status: 502, exit: 69, text: 'The provider did not open the WebSocket.' },
   client_gone: { status: 499, exit: 1, text: 'The client went away.' },
   client_timeout: { status: 408, exit: 1, text: 'The request body did not arrive in time.' },
 

@@ -95,8 +95,10 @@ t.test('connections to the outside are made in lib/outbound, tls/ and stores/ on
     'Server',
     'createSecureServer',
     'createSecureContext',
+    'ServerResponse',
+    'WebSocketServer',
   ])
-  const listening = new Set(['createServer', 'createSecureServer', 'Server'])
+  const listening = new Set(['createServer', 'createSecureServer', 'Server', 'ServerResponse', 'WebSocketServer'])
   const wrong = broken(files.filter(outside('lib/outbound', 'tls/', 'stores/')), file => [
     ...file.imports
       .filter(({ from, typeOnly }) => modules.test(from) && !typeOnly)

@@ -180,6 +180,12 @@ export const schema: Schema = {
     byDefault: '1m',
     what: 'How long a client may stay silent while its request is awaited, or refuse to read while its reply is written.',
   },
+  websocketPingMs: {
+    env: 'SOAKP_WEBSOCKET_PING',
+    type: duration,
+    byDefault: '30s',
+    what: 'How long either end of a WebSocket may be silent before it is pinged. One that stays silent as long again is taken for gone.',
+  },
   shutdownGraceMs: {
     env: 'SOAKP_SHUTDOWN_GRACE',
     type: duration,

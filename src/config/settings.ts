@@ -29,6 +29,7 @@ export interface Settings {
   readonly headTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly clientTimeoutMs: number
+  readonly websocketPingMs: number
   readonly shutdownGraceMs: number
   readonly maxInspectedBytes: number
   readonly addressRate: string

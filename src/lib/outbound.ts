@@ -3,6 +3,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { SoakpError } from '../errors.js'
 import { isLoopbackAddress, isPublicAddress } from './ip.js'
+import { type Connect, type DialListener, type Dialling, type DialRequest, dialSocket } from './outbound-socket.js'
 import { survivePausedEnd } from './paused-end.js'
 import { fillIn } from './stand-in.js'
 
@@ -15,10 +16,12 @@ export interface OutboundOptions {
   readonly idleTimeoutMs: number
 }
 
-/** The only way out of the process for HTTP. One pool of connections per origin and per answer to "may it be private". */
+/** The only way out of the process for HTTP and WebSockets. One pool of connections per origin and per answer to "may it be private". */
 export interface Outbound {
   /** A pool for this origin. Throws `base_url_refused` for an origin that no connection may go to. */
   pool(origin: string, allowPrivate: boolean): Pool
+  /** Opens a WebSocket, on a connection of its own, by the same rules. Throws `base_url_refused` as `pool` does. */
+  dial(origin: string, allowPrivate: boolean, request: DialRequest, listener: DialListener): Dialling
   close(): Promise<void>
 }
 
@@ -60,6 +63,10 @@ export function createOutbound(options: OutboundOptions): Outbound {
       }
       return pool
     },
+    dial(origin, allowPrivate, request, listener) {
+      const url = checkBaseUrl(origin, allowPrivate)
+      return dialSocket(makeConnector(allowPrivate, options.connectTimeoutMs) as Connect, url, request, listener)
+    },
     async close() {
       const open = [...pools.values()]
       pools.clear()
@@ -68,13 +75,17 @@ export function createOutbound(options: OutboundOptions): Outbound {
   }
 }
 
-function makePool(origin: string, allowPrivate: boolean, options: OutboundOptions): Pool {
-  const connector = buildConnector({
-    timeout: options.connectTimeoutMs,
+function makeConnector(allowPrivate: boolean, timeoutMs: number): ReturnType<typeof buildConnector> {
+  return buildConnector({
+    timeout: timeoutMs,
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
     ...(allowPrivate ? {} : { lookup: publicLookup }),
   })
+}
+
+function makePool(origin: string, allowPrivate: boolean, options: OutboundOptions): Pool {
+  const connector = makeConnector(allowPrivate, options.connectTimeoutMs)
   return new Pool(origin, {
     connect: (to, done) =>
       connector(to, (...result) => {

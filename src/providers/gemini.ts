@@ -3,6 +3,7 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
 import { commonAccount, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
+import { geminiSockets } from './sockets.js'
 
 const generate: readonly ModelPlace[] = [...inPath, ...json('/model')]
 const count: readonly ModelPlace[] = [...generate, ...json('/generateContentRequest/model', '/generate_content_request/model')]
@@ -85,6 +86,7 @@ export const gemini: Provider = {
   keyHints: [{ pattern: /^AIza[0-9A-Za-z_-]{35}$/ }, { pattern: /^AQ\.[0-9A-Za-z_-]{20,}$/ }],
   keyCheck: { method: 'GET', path: '/v1beta/models?pageSize=1', works: [200], restricted: [403, 429], refused: [400, 401] },
   endpoints,
+  sockets: geminiSockets,
   compatiblePath: '/v1beta/openai',
   defaultHeaders: {},
   allowRequestHeaders: [],

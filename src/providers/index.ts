@@ -16,6 +16,7 @@ import type { AuthScheme, Endpoint, Provider } from './provider.js'
 import { jina, voyage } from './retrieval.js'
 import { sandbox } from './sandbox.js'
 import { conventionalRows, lmstudio, vllm } from './self-hosted.js'
+import { conventionalSockets } from './sockets.js'
 
 /** Every provider there is, in the order of the docs. */
 export const providers: readonly Provider[] = [
@@ -127,6 +128,7 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
     endpoints,
     ...(name === 'openai' ? { compatiblePath: version } : {}),
     ...(name === 'anthropic' ? { messagesPath: version } : {}),
+    sockets: conventionalSockets[name] ?? [],
     defaultHeaders: known?.defaultHeaders ?? {},
     allowRequestHeaders: [],
     dropRequestHeaders: [],
@@ -142,4 +144,6 @@ export { dialects, findDialect } from './dialects.js'
 export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix, pathReadings } from './match.js'
 export { quotaSpent, retryDelayMs } from './quota.js'
 export { namesResource } from './resources.js'
+export { asSocketProvider, isSocketEndpoint } from './socket.js'
+export { onlyUnits, sumUsage } from './socket-usage.js'
 export { noUsage, statedUsage } from './usage.js'

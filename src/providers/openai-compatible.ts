@@ -1,6 +1,7 @@
 import { endpoint, inBodyOrForm, json, under } from './endpoints.js'
 import { common, messages, openaiCompatible, slashed, withoutIncludeUsage } from './openai-row.js'
 import type { Endpoint } from './provider.js'
+import { xaiSockets } from './sockets.js'
 
 export const groq = openaiCompatible({
   id: 'groq',
@@ -67,6 +68,7 @@ const xaiRows: readonly Endpoint[] = [
 
 export const xai = openaiCompatible({
   id: 'xai',
+  sockets: xaiSockets,
   title: 'xAI',
   origin: 'https://api.x.ai',
   keyHints: [{ pattern: /^xai-[0-9A-Za-z_]{80}$/ }],

@@ -2,6 +2,7 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, under } from './endpoints.js'
 import { openaiRows } from './endpoints-openai.js'
 import type { Provider } from './provider.js'
+import { openaiSockets } from './sockets.js'
 
 export const openai: Provider = {
   id: 'openai',
@@ -16,6 +17,7 @@ export const openai: Provider = {
   ],
   keyCheck: { method: 'GET', path: '/v1/models', works: [200], restricted: [403, 429], refused: [401] },
   endpoints: [...under('/v1', openaiRows), endpoint('administration', '* /dashboard/**'), endpoint('administration', '* /organization/**')],
+  sockets: openaiSockets,
   compatiblePath: '/v1',
   defaultHeaders: {},
   allowRequestHeaders: [],

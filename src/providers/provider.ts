@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../lib/maybe.js'
 import type { Secret } from '../lib/secret.js'
+import type { SocketEndpoint } from './socket.js'
 
 /**
  * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `basic`: `Authorization: Basic`, the key being `USER:PASSWORD`; `header`: the key in
@@ -212,6 +213,8 @@ export interface Provider {
   readonly keyHints: readonly KeyHint[]
   readonly keyCheck: KeyCheck | undefined
   readonly endpoints: readonly Endpoint[]
+  /** Where it takes WebSocket connections. */
+  readonly sockets?: readonly SocketEndpoint[]
   /** Path prefix of the provider's OpenAI-compatible API, where it has one: `/v1`, `/openai/v1`. */
   readonly compatiblePath?: string
   /** Path prefix of the provider's Anthropic-compatible API, below which `/messages` is: `/v1`, `/anthropic/v1`. */

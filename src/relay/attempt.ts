@@ -14,7 +14,7 @@ import type { Failover } from './failover.js'
 import { createForm } from './form.js'
 import type { ReplyHead } from './headers.js'
 import { Kept, mostKeptBytes } from './keep.js'
-import { holdsKey } from './leaks.js'
+import { echoes } from './leaks.js'
 import { forward } from './outgoing.js'
 import type { Book } from './record.js'
 import { toSoakpError } from './refuse.js'
@@ -193,12 +193,6 @@ function refusal({ rivals }: Exchange): SoakpError {
 /** Nothing has been read of a body that streams, and it has not been tried twice. */
 function sameKeyAgain({ attempt, inspected, head, key }: Exchange): KeyRecord | undefined {
   return attempt === 1 && (inspected !== undefined || !head?.hasBody) ? key : undefined
-}
-
-function echoes(secret: Secret, head: ReplyHead, body: Buffer): SoakpError | undefined {
-  const found = holdsKey(body, secret.bytes()) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), secret.bytes())
-  secret.wipe()
-  return found ? new SoakpError('provider_reply_withheld') : undefined
 }
 
 function askName(exchange: Exchange): string {

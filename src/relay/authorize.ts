@@ -1,6 +1,7 @@
 import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import {
+  asSocketProvider,
   checkPath,
   customProvider,
   type EndpointMatch,
@@ -12,6 +13,7 @@ import {
 } from '../providers/index.js'
 import type { AuthScheme, Provider } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
+import type { Call } from './call.js'
 import type { Exchange } from './exchange.js'
 import { newRivals } from './rivals.js'
 
@@ -84,13 +86,15 @@ function leadsToSame({ call, endpoint, model, provider }: Exchange, key: KeyReco
   const known = routeOf(of)
   if (route.prefix === known.prefix && route.provider === known.provider) return true
   if (route.provider.dialect !== provider?.dialect) return false
-  const match = matchRoute(route, call.request.method ?? '', call.path)
+  const match = matchRoute(route, call)
   if (match.kind !== 'endpoint' || match.endpoint !== endpoint) return false
   return match.model === undefined || match.model === model
 }
 
-function matchRoute({ provider, prefix }: Route, method: string, path: string): EndpointMatch {
-  return prefix === '' ? matchEndpoint(provider, method, path) : matchUnderPrefix(provider, prefix, method, path)
+function matchRoute({ provider, prefix }: Route, { request, path, upgrade }: Call): EndpointMatch {
+  const rows = upgrade === undefined ? provider : asSocketProvider(provider)
+  const method = request.method ?? ''
+  return prefix === '' ? matchEndpoint(rows, method, path) : matchUnderPrefix(rows, prefix, method, path)
 }
 
 /**
@@ -130,7 +134,7 @@ function authorizeEndpoint(exchange: Exchange, route: Route, rules: Rules): void
   if (fault !== undefined) throw new SoakpError('invalid_path', `Refused because ${fault}.`)
   const method = call.request.method ?? ''
   if (!methods.has(method)) throw new SoakpError('method_not_allowed')
-  const match = matchRoute(route, method, call.path)
+  const match = matchRoute(route, call)
   if (match.kind === 'endpoint') {
     exchange.endpoint = match.endpoint
     exchange.model = match.model ?? null

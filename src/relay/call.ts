@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { OpenSocket } from '../lib/outbound-socket.js'
 
 export type Request = IncomingMessage | Http2ServerRequest
 export type Response = ServerResponse | Http2ServerResponse
@@ -23,4 +24,14 @@ export interface Call {
   readonly publicUrl?: string | undefined
   /** Why no call is taken at the moment, if so: the relay refuses it, in the provider's error shape. */
   readonly refusal?: 'overloaded' | 'shutting_down' | undefined
+  /** The request asks for a WebSocket. Until it is accepted, `response` answers it as any other. */
+  readonly upgrade?: Upgrade | undefined
+}
+
+/** The client's half of a WebSocket that is not open yet. */
+export interface Upgrade {
+  /** Subprotocols offered, in the client's order (RFC 6455, section 11.3.4). */
+  readonly protocols: readonly string[]
+  /** Answers 101 with these headers besides its own, names and values in turn. Undefined: the client has gone. To be called once, and no reply after it. */
+  accept(headers: readonly string[]): OpenSocket | undefined
 }

@@ -78,6 +78,9 @@ export interface Exchange extends BagMember {
   recorded: boolean
   /** A page of the call's `Origin` may read the reply. */
   originAllowed: boolean
+  /** Of an upgrade: subprotocols that are no secret, and the query without the token. */
+  protocols: readonly string[]
+  socketQuery: string
   /** What is under way for this call, to be ended with it. */
   under: Stoppable | undefined
   /** When the client has to have sent or taken its next piece, on the steady clock; 0 while nothing is awaited of it. */
@@ -85,6 +88,8 @@ export interface Exchange extends BagMember {
   /** The client went away, or the call was cut, before there was anything to stop. */
   stopped: StopReason | undefined
 }
+
+const none: readonly string[] = []
 
 export function newExchange(call: Call, startedAt: number): Exchange {
   return {
@@ -111,6 +116,8 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     answered: false,
     recorded: false,
     originAllowed: false,
+    protocols: none,
+    socketQuery: '',
     under: undefined,
     clientDeadlineAt: 0,
     stopped: undefined,

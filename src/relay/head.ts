@@ -34,7 +34,7 @@ const usualConnectionNames: ReadonlySet<string> = new Set(['keep-alive', 'close'
 const none: readonly string[] = []
 
 /** `key` of `Authorization: Bearer key`; the whole value where there is no scheme. */
-function tokenOf(name: string, value: string): string {
+export function tokenOf(name: string, value: string): string {
   if (name !== 'authorization') return value.trim()
   const space = value.indexOf(' ')
   if (space === -1) return schemes.has(value.toLowerCase()) ? '' : value

@@ -137,7 +137,8 @@ function codePoints(text: string): number {
   return text.length - pairs
 }
 
-function bareModel(name: string, { modelPrefix }: Dialect): string {
+/** A model's name without what may stand before it. */
+export function bareModel(name: string, { modelPrefix }: Dialect): string {
   return modelPrefix !== undefined && name.startsWith(modelPrefix) ? name.slice(modelPrefix.length) : name
 }
 

@@ -1,5 +1,16 @@
+import { SoakpError } from '../errors.js'
+import type { Secret } from '../lib/secret.js'
+import type { ReplyHead } from './headers.js'
+
 /** So many bytes of a key in a row are a leak. */
 const tellingBytes = 12
+
+/** Says so where an error reply, body or headers, holds a part of the key. Wipes the secret. */
+export function echoes(secret: Secret, head: ReplyHead, body: Buffer): SoakpError | undefined {
+  const found = holdsKey(body, secret.bytes()) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), secret.bytes())
+  secret.wipe()
+  return found ? new SoakpError('provider_reply_withheld') : undefined
+}
 
 /**
  * Whether `text` holds a telling part of the key, as it is or in base64, hex or percent encoding. For error replies of at most some ten

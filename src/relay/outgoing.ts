@@ -4,7 +4,7 @@ import { isPromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
 import type { StandIn } from '../lib/stand-in.js'
-import type { AuthScheme, UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
+import type { AuthScheme, Provider, UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import { routeOf } from './authorize.js'
 import { type Authorized, Awaited, authorizeCall } from './authorized.js'
@@ -65,8 +65,7 @@ export function forward(
   const { call, head } = exchange
   if (!head) throw new SoakpError('internal', 'forward before readHead')
   const headers = requestHeaders(route.provider, head, call.request.rawHeaders)
-  if (key.organization !== null && route.provider.organizationHeader) headers.push(route.provider.organizationHeader, key.organization)
-  if (key.project !== null && route.provider.projectHeader) headers.push(route.provider.projectHeader, key.project)
+  for (const header of accountHeaders(route.provider, key)) headers.push(header)
   if (body !== undefined && !Buffer.isBuffer(body) && head.contentLength !== undefined)
     headers.push('content-length', String(head.contentLength))
   const { auth } = route
@@ -124,7 +123,19 @@ function leave(
   }
 }
 
-function queryOf(given: string, auth: AuthScheme, credential: string): string {
+/** The key's organization and project, names and values in turn. */
+export function accountHeaders(provider: Provider, key: KeyRecord): readonly string[] {
+  if (key.organization === null && key.project === null) return none
+  const headers: string[] = []
+  if (key.organization !== null && provider.organizationHeader) headers.push(provider.organizationHeader, key.organization)
+  if (key.project !== null && provider.projectHeader) headers.push(provider.projectHeader, key.project)
+  return headers
+}
+
+const none: readonly string[] = []
+
+/** The query as it leaves, with the credential in it where the scheme wants it there. */
+export function queryOf(given: string, auth: AuthScheme, credential: string): string {
   const query = cleanQuery(given, auth.type === 'query' ? auth.name : undefined)
   if (auth.type !== 'query') return query
   return `${query}${query === '' ? '?' : '&'}${encodeURIComponent(auth.name)}=${credential}`

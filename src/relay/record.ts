@@ -12,7 +12,7 @@ export interface Book {
   open(exchange: Exchange): void
   /** Settles the hold and writes the ledger line, once; `done` when it is durable, or with the error that kept it from being so. Calls without a grant leave no line. */
   record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void
-  /** Writes the line of an attempt that another one follows; the call goes on. */
+  /** Writes the line of an attempt that another one follows, or of a part of a connection; the call goes on. */
   recordAttempt(exchange: Exchange, ending: Ending): void
   /** Answers with an error of ours, unless an answer is under way: then that is broken off. */
   refuse(exchange: Exchange, error: SoakpError): void
@@ -77,6 +77,8 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
     sweptGeneration = generation
     for (const exchange of open.toArray()) {
       const id = exchange.grant?.record.id
+      // a WebSocket is closed in its own way
+      if (exchange.call.upgrade !== undefined && exchange.answered) continue
       const found = id === undefined ? undefined : await policy.grant(id)
       if (found?.grant.cutStreams && found.grant.revokedAtMs !== null) stop(exchange, 'cut')
     }
@@ -197,6 +199,7 @@ const failures: ReadonlySet<string> = new Set([
   'provider_redirected',
   'provider_key_rejected',
   'provider_reply_withheld',
+  'provider_refused_upgrade',
   'internal',
 ])
 

@@ -65,3 +65,15 @@ export function originAllowed(exchange: Exchange, settingsAllow: (origin: string
   const rules = exchange.grant && rulesOf(exchange.grant.record)
   return rules?.limitsOrigins ? rules.allowsOrigin(origin) : settingsAllow(origin)
 }
+
+/**
+ * A browser lets any page read what comes over a WebSocket, whoever it belongs to: so the rule that keeps a page from reading replies keeps it from opening one. Programs that name
+ * an origin name ours.
+ */
+export function refuseForeignPage({ call, head, originAllowed }: Exchange): void {
+  const origin = head?.origin
+  if (origin === undefined || originAllowed) return
+  const { host } = call.request.headers
+  if (URL.canParse(origin) && new URL(origin).host === host) return
+  throw new SoakpError('origin_not_allowed', undefined, { hint: 'the operator allows it with --origin, or in SOAKP_CORS_ORIGINS' })
+}

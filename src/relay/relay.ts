@@ -19,14 +19,16 @@ import type { Call } from './call.js'
 import { createChooser } from './choose.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { createFailover } from './failover.js'
-import { readHead } from './head.js'
+import { type Head, readHead } from './head.js'
 import { inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
 import { promptBytes } from './meter.js'
 import { createModelLists } from './models.js'
 import { createBook } from './record.js'
-import { originAllowed, toSoakpError } from './refuse.js'
+import { originAllowed, refuseForeignPage, toSoakpError } from './refuse.js'
 import { createRests } from './rests.js'
 import type { Rivals } from './rivals.js'
+import { readSocketHead } from './socket-head.js'
+import { createSockets } from './sockets.js'
 import { addressUnified, openUnified, rulesFor, spokenBy, unifiedName } from './unified.js'
 import type { TellVerdict } from './verdicts.js'
 
@@ -57,6 +59,9 @@ export interface RelayDeps {
     /** Most milliseconds between two pieces of a request body, or that a client may leave its reply unread. */
     readonly clientTimeoutMs: number
     readonly idleTimeoutMs: number
+    readonly headTimeoutMs: number
+    /** How long a WebSocket may be silent before it is asked whether it is still there. */
+    readonly websocketPingMs: number
   }
   readonly log: Pick<Logger, 'error' | 'warn' | 'debug'>
   readonly now: () => number
@@ -69,6 +74,7 @@ export function createRelay(deps: RelayDeps): Relay {
   const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
   const rests = createRests({ ...deps, random: Math.random })
   const chooser = createChooser(rests)
+  const sockets = createSockets({ ...deps, book, clock })
   const attempts = createAttempts({
     vault,
     outbound,
@@ -105,12 +111,13 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.provider = findProvider(call.provider)
     const isUnified = exchange.provider === undefined && call.provider === unifiedName
     if (isUnified) exchange.provider = spokenBy(exchange)
-    const head = readHead(call.request, looksLikeProviderKey)
+    const head = call.upgrade ? readUpgrade(exchange) : readHead(call.request, looksLikeProviderKey)
     exchange.head = head
     if (head.navigates) throw new SoakpError('navigation_refused')
     const grant = authenticate(exchange, head.token)
     exchange.grant = isPromise(grant) ? await grant : grant
     exchange.originAllowed = originAllowed(exchange, settingsAllow)
+    if (call.upgrade) refuseForeignPage(exchange)
     // before anything that would leave a line: lines that cannot be written pile up
     if (!ledger.healthy) throw new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1 })
     if (isUnified && (await takeUnified(exchange, exchange.grant)) === 'answered') return
@@ -119,6 +126,7 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.key = key
     exchange.hold ??= limits.reserve(exchange.grant.record)
     if (exchange.stopped) throw new SoakpError('client_gone')
+    if (call.upgrade) return sockets.start(exchange, exchange.rivals ? chosen(exchange, exchange.rivals) : key)
     await takeBody(exchange, exchange.grant)
     attempts.start(exchange, exchange.rivals ? chosen(exchange, exchange.rivals) : key)
   }
@@ -128,6 +136,14 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.key = key
     exchange.provider = routeOf(key).provider
     return key
+  }
+
+  function readUpgrade(exchange: Exchange): Head {
+    const { call } = exchange
+    const { head, protocols, query } = readSocketHead(call, readHead(call.request, looksLikeProviderKey), looksLikeProviderKey)
+    exchange.protocols = protocols
+    exchange.socketQuery = query
+    return head
   }
 
   /** A call to the unified endpoint becomes one to the provider it names; a list of models is answered here. */

@@ -104,6 +104,10 @@ export function openUnified(exchange: Exchange): UnifiedRoute {
   const { call, grant } = exchange
   if (!grant) throw new SoakpError('internal', 'openUnified before authenticate')
   authorizeCaller(exchange, rulesOf(grant.record))
+  if (call.upgrade)
+    throw new SoakpError('endpoint_not_open', 'The unified endpoint takes no WebSockets.', {
+      hint: 'put the provider in front, as in /openai/v1/realtime',
+    })
   return unifiedRoute(call.request.method ?? '', call.path)
 }
 

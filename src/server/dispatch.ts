@@ -1,15 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
 import { newId } from '../lib/id.js'
 import { providerId, reservedNames } from '../providers/index.js'
-import type { Request, Response } from '../relay/call.js'
+import type { Request, Response, Upgrade } from '../relay/call.js'
 import type { Relay } from '../relay/relay.js'
 import { unifiedName } from '../relay/unified.js'
 import type { HostCheck } from './hosts.js'
 import { answerPreflight, isPreflight, type OriginRule } from './preflight.js'
 import { sendProblem } from './problem.js'
 import type { Shed } from './shed.js'
+import { checkUpgrade, createUpgrade, responseFor } from './websocket.js'
 
 /** First segments of paths that are ours. Every other one names a provider, known or not, or the unified endpoint: the relay answers. */
 const reserved: ReadonlySet<string> = new Set([
@@ -67,13 +69,19 @@ function leavesMuchUnread(request: Request): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 65_536
 }
 
+export interface Dispatch {
+  onRequest(request: Request, response: Response): void
+  /** A request for a WebSocket. What is not the relay's is answered as if it had asked for nothing of the kind. */
+  onUpgrade(request: IncomingMessage, socket: Socket, early: Buffer): void
+}
+
 /**
  * What every request meets first, whatever it is. Calls go straight from here to the relay, past the router and its hooks: those cost as much as the relay itself.
  */
-export function createDispatch(options: DispatchOptions): (request: Request, response: Response) => void {
+export function createDispatch(options: DispatchOptions): Dispatch {
   const { relay, routes, hosts, publicUrl, addressOf, shed, log, now } = options
 
-  function dispatch(request: Request, response: Response): void {
+  function dispatch(request: Request, response: Response, upgrade?: () => Upgrade): void {
     const url = request.url ?? ''
     const refusal = shed.refusal()
     // `Connection: close` on the reply, so that the client looks for another server
@@ -105,6 +113,7 @@ export function createDispatch(options: DispatchOptions): (request: Request, res
       address: addressOf(request),
       publicUrl,
       refusal,
+      upgrade: upgrade?.(),
     })
   }
 
@@ -124,11 +133,22 @@ export function createDispatch(options: DispatchOptions): (request: Request, res
     refuse(request, response, error)
   }
 
-  return (request, response) => {
-    try {
-      dispatch(request, response)
-    } catch (error) {
-      fail(request, response, error)
-    }
+  return {
+    onRequest(request, response) {
+      try {
+        dispatch(request, response)
+      } catch (error) {
+        fail(request, response, error)
+      }
+    },
+
+    onUpgrade(request, socket, early) {
+      const response = responseFor(request, socket)
+      try {
+        dispatch(request, response, () => createUpgrade(request, socket, response, checkUpgrade(request, early)))
+      } catch (error) {
+        fail(request, response, error)
+      }
+    },
   }
 }

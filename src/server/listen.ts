@@ -97,7 +97,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
     },
   })
   const listener = createListener({
-    onRequest: createDispatch({
+    ...createDispatch({
       relay,
       routes: app.handle,
       hosts,

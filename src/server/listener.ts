@@ -8,11 +8,14 @@ import type { Request, Response } from '../relay/call.js'
 import { refuseBytes, replyOn } from './client-error.js'
 import { type Contexts, createContexts, type Pairs, tlsOptions } from './contexts.js'
 import { createHttp2, type Http2Sessions } from './http2.js'
+import { type OnUpgrade, takeUpgrades } from './upgrades.js'
 
 export type OnRequest = (request: Request, response: Response) => void
 
 export interface ListenerOptions {
   readonly onRequest: OnRequest
+  /** A request for a WebSocket, over HTTP/1.1. The connection is the taker's from here on. */
+  readonly onUpgrade?: OnUpgrade
   /** Undefined: plain HTTP/1.1. */
   readonly pairs: Pairs | undefined
   /** Told of connections that were refused before they were a request, for the log. */
@@ -61,6 +64,8 @@ type Server = HttpServer | HttpsServer
 /** HTTP/1.1 connections, so that each can be ended once nothing is under way on it. */
 interface Http1Connections {
   add(socket: Socket): void
+  /** It speaks another protocol from here on: whoever took it ends it. */
+  release(socket: Socket): void
   /** Ends those that wait for a next request. Node's own `closeIdleConnections` cuts replies that were written but have not left yet. */
   endIdle(): void
   readonly size: number
@@ -68,16 +73,22 @@ interface Http1Connections {
 
 function createHttp1Connections(): Http1Connections {
   const sockets = new Set<Socket>()
+  const released = new Set<Socket>()
   return {
     add(socket) {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
     },
+    release(socket) {
+      sockets.delete(socket)
+      released.add(socket)
+      socket.once('close', () => released.delete(socket))
+    },
     endIdle() {
       for (const socket of sockets) if (replyOn(socket) === undefined) socket.destroySoon()
     },
     get size() {
-      return sockets.size
+      return sockets.size + released.size
     },
   }
 }
@@ -114,7 +125,7 @@ function createTlsServer(http1Options: ServerOptions, contexts: Contexts, onRefu
 }
 
 export function createListener(options: ListenerOptions): Listener {
-  const { onRequest, pairs, onRefused, now, headersTimeoutMs = defaultHeadersTimeoutMs } = options
+  const { onRequest, onUpgrade, pairs, onRefused, now, headersTimeoutMs = defaultHeadersTimeoutMs } = options
   const http1Options: ServerOptions = {
     ...httpOptions,
     headersTimeout: headersTimeoutMs,
@@ -129,6 +140,7 @@ export function createListener(options: ListenerOptions): Listener {
   const sockets = followSockets(server)
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
+  if (onUpgrade) takeUpgrades(server, http1.release, onUpgrade)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     onRefused(error)
     refuseBytes(error, socket as Socket)

@@ -1,0 +1,132 @@
+import { noUsage, onlyUnits, sumUsage } from '../providers/index.js'
+import type { Dialect, Usage } from '../providers/provider.js'
+import type { SocketEndpoint, SocketReader } from '../providers/socket.js'
+import type { UsageSource } from '../stores/records.js'
+import { announcesUsage, needlesFor, stringBytes } from './sniff.js'
+
+/** What of a connection is written down, once or in parts. */
+export interface SocketPart {
+  readonly usage: Usage | undefined
+  readonly source: UsageSource
+}
+
+const bytesPerToken = 4
+/** PCM of 24 kHz, 16 bits, as base64: OpenAI counts a token for each 100 ms heard and each 50 ms said (https://platform.openai.com/docs/guides/realtime-costs). */
+const heardBytesPerToken = 6400
+const saidBytesPerToken = 3200
+/** Media that came later than this after the last is counted as if it were so long. */
+const longestGapMs = 1_000
+/** Shorter messages of a client are no media. */
+const mediaBytes = 200
+
+const audio = Buffer.from('audio')
+const delta = Buffer.from('"delta":')
+
+/** Reads the usage of a connection along as its messages pass. */
+export class SocketMeter {
+  readonly #row: SocketEndpoint | undefined
+  readonly #read: SocketReader | undefined
+  readonly #needles: readonly Buffer[]
+  readonly #text: readonly Buffer[]
+  /** By the provider's own counts. */
+  #counted: Usage | undefined
+  /** What has passed since the last of them, in estimated model tokens. */
+  #heard = 0
+  #said = 0
+  #mediaMs = 0
+  #lastMediaAt = 0
+  #settled: Usage | undefined
+
+  constructor(row: SocketEndpoint | undefined, dialect: Dialect | undefined) {
+    this.#row = row
+    this.#read = row?.reader()
+    this.#needles = (row?.countMembers ?? []).map(name => Buffer.from(`"${name}`))
+    this.#text = dialect === undefined ? [] : needlesFor(dialect).text
+  }
+
+  client(message: Buffer, now: number): void {
+    if (this.#row?.estimates === 'audioSeconds') {
+      if (message.length < mediaBytes) return
+      // the first piece is as long as the ones that follow, which nobody knows yet
+      this.#mediaMs += this.#lastMediaAt === 0 ? 0 : Math.min(longestGapMs, now - this.#lastMediaAt)
+      this.#lastMediaAt = now
+    } else if (this.#row?.estimates === 'tokens') {
+      const isAudio = message.length > mediaBytes && message.subarray(0, mediaBytes).includes(audio)
+      this.#heard += message.length / (isAudio ? heardBytesPerToken : bytesPerToken)
+    }
+  }
+
+  /** True where the provider's counts have changed. */
+  server(message: Buffer): boolean {
+    if (this.#read && announcesUsage(message, this.#needles)) {
+      const counted = this.#read(parse(message), this.#counted)
+      if (counted !== this.#counted) {
+        this.#counted = counted
+        this.#heard = 0
+        this.#said = 0
+        return true
+      }
+    }
+    if (this.#row?.estimates === 'tokens') this.#said += this.#tokensIn(message)
+    return false
+  }
+
+  #tokensIn(message: Buffer): number {
+    const at = message.indexOf(delta)
+    if (at >= 0 && message.subarray(0, Math.min(at, mediaBytes)).includes(audio)) {
+      const size = stringBytes(message, at + delta.length)
+      const isSound = size > 0 && !message.subarray(0, mediaBytes).includes('transcript')
+      return isSound ? size / saidBytesPerToken : Math.max(0, size) / bytesPerToken
+    }
+    for (const needle of this.#text) {
+      const found = message.indexOf(needle)
+      const size = found < 0 ? 0 : stringBytes(message, found + needle.length)
+      // what is repeated whole in later events was counted as it came
+      if (size > 0) return needle.equals(delta) || !message.includes('.done"') ? size / bytesPerToken : 0
+    }
+    return 0
+  }
+
+  /** All so far. `characters` of texts that were sent. */
+  #total(characters: number, isLast: boolean): SocketPart {
+    if (characters > 0) return { usage: onlyUnits('characters', characters), source: 'estimated' }
+    if (this.#row?.estimates === 'audioSeconds' && this.#counted === undefined)
+      return { usage: onlyUnits('audioSeconds', this.#mediaMs / 1000), source: 'estimated' }
+    // something was being said when it broke off
+    if (isLast && this.#said >= 1) {
+      const more = { ...noUsage, inputTokens: Math.ceil(this.#heard), outputTokens: Math.ceil(this.#said) }
+      return { usage: sumUsage(this.#counted, more), source: 'estimated' }
+    }
+    return { usage: this.#counted, source: this.#counted === undefined ? 'none' : 'provider' }
+  }
+
+  /** What has been consumed since the last part. */
+  part(characters: number, isLast: boolean): SocketPart {
+    const { usage, source } = this.#total(characters, isLast)
+    const before = this.#settled
+    this.#settled = usage ?? before
+    return { usage: usage && before ? minus(usage, before) : usage, source }
+  }
+}
+
+function minus(usage: Usage, before: Usage): Usage {
+  const less = (name: keyof typeof noUsage) => Math.max(0, Number(usage[name] ?? 0) - Number(before[name] ?? 0))
+  return {
+    inputTokens: less('inputTokens'),
+    outputTokens: less('outputTokens'),
+    cachedInputTokens: less('cachedInputTokens'),
+    cacheWriteInputTokens: less('cacheWriteInputTokens'),
+    reasoningTokens: less('reasoningTokens'),
+    audioInputTokens: less('audioInputTokens'),
+    audioOutputTokens: less('audioOutputTokens'),
+    ...(usage.unit === undefined ? {} : { unit: usage.unit, units: Math.max(0, (usage.units ?? 0) - (before.units ?? 0)) }),
+  }
+}
+
+function parse(message: Buffer): unknown {
+  try {
+    return JSON.parse(message.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
