@@ -47,7 +47,21 @@ export const errors = {
   too_many_failures: { status: 429, exit: 75, text: 'Too many failed attempts from this address.', retry: true },
   too_many_requests: { status: 429, exit: 75, text: 'Too many requests from this address.', retry: true },
 
+  app_credential_missing: { status: 401, exit: 77, text: 'No app credential was sent.' },
+  app_credential_invalid: { status: 401, exit: 77, text: 'The app credential is not valid.' },
+  app_revoked: { status: 401, exit: 77, text: 'The app has been revoked.' },
+  credential_in_page: {
+    status: 403,
+    exit: 77,
+    text: 'A web page sent this, and an app credential must not be in a page: call from the backend, and consider the credential exposed.',
+  },
+  issuer_token_refused: { status: 401, exit: 77, text: 'The token of the issuer is not accepted.' },
+  issuer_unavailable: { status: 503, exit: 69, text: 'The keys of the issuer cannot be had at the moment.', retry: true },
+  session_ended: { status: 401, exit: 77, text: 'The access token cannot be exchanged for a new one any more: sign in again.' },
+
   // what may you
+  user_blocked: { status: 403, exit: 77, text: 'This user of the app has been blocked.' },
+  app_full: { status: 429, exit: 75, text: 'The app has as many users as it may have.', retry: true },
   provider_not_allowed: { status: 403, exit: 77, text: 'This access token does not open this provider.' },
   endpoint_not_open: { status: 403, exit: 77, text: 'This access token does not open this endpoint.' },
   model_not_allowed: { status: 403, exit: 77, text: 'This access token does not open this model.' },
@@ -60,6 +74,9 @@ export const errors = {
 
   // keys, grants
   key_not_found: { status: 404, exit: 66, text: 'No such key.' },
+  app_not_found: { status: 404, exit: 66, text: 'No such app.' },
+  issuer_not_found: { status: 404, exit: 66, text: 'No such issuer.' },
+  issuer_refused: { status: 400, exit: 78, text: 'The issuer cannot be trusted as it is.' },
   grant_not_found: { status: 404, exit: 66, text: 'No such grant.' },
   alias_not_found: { status: 404, exit: 66, text: 'No such alias.' },
   no_key: { status: 503, exit: 69, text: 'No key for this provider can be used at the moment.' },

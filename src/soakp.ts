@@ -1,15 +1,19 @@
 import type { Logger } from 'pino'
 import type { Access } from './access/access.js'
+import type { SigningKey } from './access/access-token.js'
+import { type Apps, createApps } from './access/apps.js'
 import { createAccess } from './access/grants.js'
-import { createPolicy } from './access/policy.js'
+import { createIssuers, type Issuers } from './access/issuers.js'
+import { createPolicy, type Policy } from './access/policy.js'
 import { importSigningKey } from './access/signing-key.js'
+import { createUserTokens, type UserTokens } from './access/user-tokens.js'
 import type { Settings } from './config/settings.js'
 import { SoakpError } from './errors.js'
 import { createLedger } from './ledger/ledger.js'
 import { createOutbound, type Outbound } from './lib/outbound.js'
 import { parseRate } from './lib/rate.js'
-import { createGuessing } from './limits/guessing.js'
-import { createLimits } from './limits/limits.js'
+import { createGuessing, type Guessing } from './limits/guessing.js'
+import { createLimits, type Limits } from './limits/limits.js'
 import { findProvider, providerId } from './providers/index.js'
 import { createRelay, type Relay } from './relay/relay.js'
 import { createVerdicts, type TellVerdict } from './relay/verdicts.js'
@@ -29,6 +33,12 @@ export interface Soakp {
   readonly store: Store
   readonly vault: Vault
   readonly access: Access
+  readonly apps: Apps
+  readonly issuers: Issuers
+  readonly users: UserTokens
+  readonly policy: Policy
+  readonly limits: Limits
+  readonly guessing: Guessing
   readonly relay: Relay
   /** Asks the provider; records a refusal or its end on the key. */
   verifyKey(record: KeyRecord): Promise<KeyVerdict>
@@ -46,19 +56,20 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const keyring = await openHome(settings)
   const { databaseKey, instanceId } = keyring
   const store = await openStore(settings.databaseUrl, settings.home, { databaseKey, durability: settings.durability, create: false, now })
-  const [first, ...older] = await Promise.all(keyring.signingKeys.map(importSigningKey))
-  if (!first) throw new SoakpError('vault_damaged', 'It holds no signing key.')
   const policy = createPolicy(store)
-  const access = createAccess({ store, policy, instanceId, signingKeys: [first, ...older], checkScope: scopeCheck(store), now })
   const vault = createVault({ store, keyring, now })
   const outbound = createOutbound(settings)
   const ledger = createLedger({ store, log })
   const tellVerdict = createVerdicts({ store, log, now })
   const guessing = createGuessing(parseRate(settings.authFailureRate) ?? { count: 30, windowMs: 60_000 }, now)
+  const limits = createLimits(now)
+  const signingKeys = await Promise.all(keyring.signingKeys.map(importSigningKey))
+  const opening = wireAccess({ store, policy, outbound, guessing, instanceId, signingKeys, now })
+  const { access } = opening
   const relay = createRelay({
     access,
     policy,
-    limits: createLimits(now),
+    limits,
     guessing,
     vault,
     ledger,
@@ -74,7 +85,10 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     instanceId,
     store,
     vault,
-    access,
+    ...opening,
+    policy,
+    limits,
+    guessing,
     relay,
     verifyKey: record => askProvider(record, vault, outbound, tellVerdict),
     async close() {
@@ -82,6 +96,38 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
       await store.close()
     },
   }
+}
+
+interface AccessParts {
+  readonly store: Store
+  readonly policy: Policy
+  readonly outbound: Outbound
+  readonly guessing: Guessing
+  readonly instanceId: string
+  readonly signingKeys: readonly SigningKey[]
+  readonly now: () => number
+}
+
+/** Whoever lets a client in: grants of the operator, apps and their users, issuers. */
+function wireAccess({ store, policy, outbound, guessing, instanceId, signingKeys, now }: AccessParts) {
+  const [first, ...older] = signingKeys
+  if (!first) throw new SoakpError('vault_damaged', 'It holds no signing key.')
+  const checkScope = scopeCheck(store)
+  const mayCheck = (address: string) => guessing.mayTry(address)
+  const apps = createApps({ store, policy, checkScope, now })
+  const users = createUserTokens({ store, policy, instanceId, signingKey: first, now })
+  const issuers = createIssuers({ store, policy, users, outbound, mayCheck, now })
+  const access = createAccess({
+    store,
+    policy,
+    instanceId,
+    signingKeys: [first, ...older],
+    checkScope,
+    authenticateOfIssuer: (token, address) => issuers.claimsOf(token, address),
+    mayCheck,
+    now,
+  })
+  return { access, apps, users, issuers }
 }
 
 async function askProvider(record: KeyRecord, vault: Vault, outbound: Outbound, tellVerdict: TellVerdict): Promise<KeyVerdict> {

@@ -17,6 +17,14 @@ export interface TokenClaims {
   readonly subject: string
   readonly issuedAtMs: number
   readonly expiresAtMs: number
+  /** Of an app's user: the epoch it was issued in. */
+  readonly epoch?: number | undefined
+  /** Until when it can be exchanged for a new one. */
+  readonly sessionEndsAtMs?: number | undefined
+  /** Globs that narrow the grant further: they can take away only, so they may stand in here. */
+  readonly models?: readonly string[] | undefined
+  /** Id of the issuer that made and signed it, where that is not us. */
+  readonly issuer?: string | undefined
 }
 
 /** Longest access token looked at. */
@@ -30,7 +38,13 @@ const algorithm = 'EdDSA'
 
 /** A JWT as RFC 9068 types it, signed with Ed25519; issuer and audience are the instance, so that a change of domain ends none. */
 export function signToken(claims: TokenClaims, instanceId: string, key: SigningKey): Promise<string> {
-  return new SignJWT({ grant: claims.grantId })
+  const { grantId: grant, epoch, sessionEndsAtMs, models } = claims
+  return new SignJWT({
+    grant,
+    ...(epoch !== undefined && { epoch }),
+    ...(sessionEndsAtMs !== undefined && { session: Math.floor(sessionEndsAtMs / 1000) }),
+    ...(models !== undefined && { models }),
+  })
     .setProtectedHeader({ alg: algorithm, typ: type, kid: key.kid })
     .setIssuer(instanceId)
     .setAudience(instanceId)
@@ -41,24 +55,32 @@ export function signToken(claims: TokenClaims, instanceId: string, key: SigningK
     .sign(key.privateKey)
 }
 
+interface PeekedToken {
+  readonly kid: string
+  readonly jti: string
+  readonly grantId: string
+  readonly epoch: unknown
+}
+
 /**
  * What a token claims before anything about it is believed. Cheap; refuses by shape alone whatever soakp cannot have made.
  * Throws `token_invalid`.
  */
-export function peekToken(token: string): { readonly kid: string; readonly jti: string; readonly grantId: string } {
+export function peekToken(token: string): PeekedToken {
   if (token.length > maxTokenLength) throw new SoakpError('token_invalid', 'It is too long.')
   const [header, payload, signature, rest] = token.split('.')
   if (!header || !payload || !signature || rest !== undefined || !oneSpelling.test(signature))
     throw new SoakpError('token_invalid', 'It is not a signed JWT.')
   const { alg, typ, kid } = parsePart(header)
-  const { jti, grant } = parsePart(payload)
+  const { jti, grant, epoch } = parsePart(payload)
   if (alg !== algorithm || typ !== type) throw new SoakpError('token_invalid', 'It was not made here.')
   if (typeof kid !== 'string' || typeof jti !== 'string' || typeof grant !== 'string')
     throw new SoakpError('token_invalid', 'It was not made here.')
-  return { kid, jti, grantId: grant }
+  return { kid, jti, grantId: grant, epoch }
 }
 
-function parsePart(part: string): Record<string, unknown> {
+/** One part of a JWT, believed by nobody yet. Throws `token_invalid`. */
+export function parsePart(part: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
@@ -85,6 +107,9 @@ export async function verifyToken(token: string, instanceId: string, key: Signin
       subject: String(payload.sub),
       issuedAtMs: (payload.iat as number) * 1000,
       expiresAtMs: (payload.exp as number) * 1000,
+      epoch: payload.epoch as number | undefined,
+      sessionEndsAtMs: payload.session === undefined ? undefined : (payload.session as number) * 1000,
+      models: payload.models as readonly string[] | undefined,
     }
   } catch (cause) {
     if (cause instanceof joseErrors.JWTExpired) throw new SoakpError('token_expired')

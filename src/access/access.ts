@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../lib/maybe.js'
 import type { GrantRecord, GrantScope, TokenRecord } from '../stores/records.js'
 import type { GrantAndTokens, GrantPatch } from '../stores/store.js'
+import type { TokenClaims } from './access-token.js'
 
 /** What `token create` knows; lists are empty where nothing is limited. */
 export interface NewGrant {
@@ -30,6 +31,8 @@ export interface IssuedToken {
 export interface LiveGrant {
   readonly record: GrantRecord
   readonly token: TokenRecord
+  /** What the token says, verified. */
+  readonly claims: TokenClaims
 }
 
 /** Grants and their access tokens. */
@@ -42,10 +45,15 @@ export interface Access {
   show(id: string): Promise<GrantAndTokens>
   /** A new token for the same grant; older ones end after `graceMs`. Throws `grant_not_found`, `token_revoked`. */
   rotate(id: string, graceMs: number): Promise<IssuedToken>
-  /** Ends the grant for good: no call whose head arrives after this resolves is accepted. `cutStreams` ends open streams too. Throws `grant_not_found`. */
+  /** Ends the token; `everywhere`: and every other one of the same user of an app. Of a grant that the operator made, never more than this token. */
+  logout(live: LiveGrant, everywhere: boolean): Promise<void>
+  /** Ends the grant for good, of an app's user too: no call whose head arrives after this resolves is accepted. `cutStreams` ends open streams too. Throws `grant_not_found`. */
   revoke(id: string, cutStreams: boolean): Promise<void>
-  /** Checks a token and reads its grant's state now. Throws `token_invalid`, `token_expired`, `token_revoked`, `store_unavailable`. */
-  authenticate(token: string): MaybePromise<LiveGrant>
+  /**
+   * Checks a token and reads its grant's state now. `address`: whose, so that signatures are checked for nobody who keeps sending bad ones. Throws `token_invalid`,
+   * `token_expired`, `token_revoked`, `too_many_failures`, `store_unavailable`; of an issuer's token also `issuer_token_refused`, `issuer_unavailable`, `user_blocked`, `app_full`.
+   */
+  authenticate(token: string, address?: string): MaybePromise<LiveGrant>
   /** The public halves of the keys that access tokens are signed with (RFC 7517). */
   jwks(): { readonly keys: readonly Readonly<Record<string, unknown>>[] }
 }

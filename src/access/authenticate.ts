@@ -1,7 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { BoundedMap } from '../lib/bounded-map.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import type { TokenRecord } from '../stores/records.js'
+import type { GrantRecord, TokenRecord } from '../stores/records.js'
 import type { GrantAndTokens } from '../stores/store.js'
 import type { LiveGrant } from './access.js'
 import { maxTokenLength, peekToken, type SigningKey, type TokenClaims, verifyToken } from './access-token.js'
@@ -9,57 +9,102 @@ import type { Policy } from './policy.js'
 
 const remembered = 50_000
 
-interface AuthenticateDeps {
+export interface AuthenticateDeps {
   readonly policy: Policy
   readonly instanceId: string
   readonly signingKeys: readonly SigningKey[]
+  /** What a token says that a trusted issuer made, where such tokens open the relay themselves; undefined: no issuer made it. */
+  readonly ofIssuer?: ((token: string, address: string | undefined) => Promise<TokenClaims | undefined>) | undefined
+  /** Whether a signature may be checked for this address now. */
+  readonly mayCheck?: ((address: string) => boolean) | undefined
   readonly now: () => number
+}
+
+/** A token whose signature was checked. */
+interface Verified {
+  readonly claims: TokenClaims
+  /** Of an app's user, whose tokens are not kept one by one. */
+  readonly token: TokenRecord
+  /** The grant that was last narrowed to what the token says, and the outcome. */
+  wide: GrantRecord | undefined
+  narrow: GrantRecord | undefined
+}
+
+function verifiedOf(claims: TokenClaims): Verified {
+  const { jti, grantId, issuedAtMs, expiresAtMs } = claims
+  return { claims, token: { jti, grantId, issuedAtMs, expiresAtMs }, wide: undefined, narrow: undefined }
 }
 
 /**
  * Checks tokens. A signature is checked once and remembered by the whole token; the grant's state is read anew for every call. Nothing is verified
  * for a token whose key, grant or id is not known here, so that a flood of invented tokens costs look-ups, not signatures.
  */
-export function createAuthenticate({ policy, instanceId, signingKeys, now }: AuthenticateDeps): (token: string) => MaybePromise<LiveGrant> {
-  const verified = new BoundedMap<string, TokenClaims>(remembered)
+export function createAuthenticate(deps: AuthenticateDeps): (token: string, address?: string) => MaybePromise<LiveGrant> {
+  const { policy, instanceId, signingKeys, ofIssuer, mayCheck, now } = deps
+  const verified = new BoundedMap<string, Verified>(remembered)
   const keys = new Map(signingKeys.map(key => [key.kid, key]))
 
-  function live(claims: TokenClaims, found: GrantAndTokens | undefined): LiveGrant {
+  function live(known: Verified, found: GrantAndTokens | undefined): LiveGrant {
+    const { claims } = known
     const at = now()
-    const record = found?.tokens.find(candidate => candidate.jti === claims.jti)
-    if (!found || !record) throw new SoakpError('token_revoked')
-    if (found.grant.revokedAtMs !== null) throw new SoakpError('token_revoked')
+    const token = found && tokenOf(known, found)
+    if (!found || !token || found.grant.revokedAtMs !== null) throw new SoakpError('token_revoked')
     if (claims.expiresAtMs <= at) throw new SoakpError('token_expired')
-    if (record.expiresAtMs <= at) throw new SoakpError(record.expiresAtMs < claims.expiresAtMs ? 'token_revoked' : 'token_expired')
-    if (found.grant.expiresAtMs <= at) throw new SoakpError('token_expired')
-    return { record: found.grant, token: record }
+    if (token.expiresAtMs <= at) throw new SoakpError(token.expiresAtMs < claims.expiresAtMs ? 'token_revoked' : 'token_expired')
+    if (!found.grant.app && found.grant.expiresAtMs <= at) throw new SoakpError('token_expired')
+    return { record: claims.models ? narrowed(known, claims.models, found.grant) : found.grant, token, claims }
   }
 
-  async function verify(token: string): Promise<LiveGrant> {
+  async function verify(token: string, address: string | undefined): Promise<LiveGrant> {
+    const claims = (await ofIssuer?.(token, address)) ?? (await verifyOwn(token, address))
+    // the state is read again: it may have changed while the signature was checked
+    await policy.refresh()
+    const known = verifiedOf(claims)
+    const grant = live(known, await policy.grant(claims.grantId))
+    verified.set(token, known)
+    return grant
+  }
+
+  async function verifyOwn(token: string, address: string | undefined): Promise<TokenClaims> {
     const claimed = peekToken(token)
     const key = keys.get(claimed.kid)
     if (!key) throw new SoakpError('token_invalid', 'It was not made here.')
     const found = await policy.grant(claimed.grantId)
-    const record: TokenRecord | undefined = found?.tokens.find(candidate => candidate.jti === claimed.jti)
-    if (!record) throw new SoakpError('token_invalid', 'It was not made here.')
-    const claims = await verifyToken(token, instanceId, key, now())
-    // the state is read again: it may have changed while the signature was checked
-    await policy.refresh()
-    const grant = live(claims, await policy.grant(claims.grantId))
-    verified.set(token, claims)
-    return grant
+    if (found?.grant.app) {
+      if (found.epoch !== claimed.epoch) throw new SoakpError('token_revoked')
+    } else if (!found?.tokens.some(({ jti }) => jti === claimed.jti)) throw new SoakpError('token_invalid', 'It was not made here.')
+    if (address !== undefined && mayCheck?.(address) === false)
+      throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: 1 })
+    return verifyToken(token, instanceId, key, now())
   }
 
-  function known(claims: TokenClaims): MaybePromise<LiveGrant> {
-    const found = policy.grant(claims.grantId)
-    return isPromise(found) ? found.then(value => live(claims, value)) : live(claims, found)
+  function judge(known: Verified): MaybePromise<LiveGrant> {
+    const found = policy.grant(known.claims.grantId)
+    return isPromise(found) ? found.then(value => live(known, value)) : live(known, found)
   }
 
-  return token => {
+  return (token, address) => {
     if (token.length > maxTokenLength) throw new SoakpError('token_invalid', 'It is too long.')
-    const claims = verified.get(token)
+    const known = verified.get(token)
     const refreshed = policy.refresh()
-    if (isPromise(refreshed)) return refreshed.then(() => (claims ? known(claims) : verify(token)))
-    return claims ? known(claims) : verify(token)
+    if (isPromise(refreshed)) return refreshed.then(() => (known ? judge(known) : verify(token, address)))
+    return known ? judge(known) : verify(token, address)
   }
+}
+
+/** The token as the grant knows it; undefined: it does not, or not any more. */
+function tokenOf({ claims, token }: Verified, { grant, tokens, epoch }: GrantAndTokens): TokenRecord | undefined {
+  if (!grant.app || epoch === undefined) return tokens.find(candidate => candidate.jti === claims.jti)
+  // an issuer's token knows no epoch of ours, only when it was made
+  const current = claims.issuer === undefined ? claims.epoch === epoch : claims.issuedAtMs > epoch
+  return current && !tokens.some(ended => ended.jti === claims.jti) ? token : undefined
+}
+
+/** The same record for the same grant, so that its rules are compiled once. */
+function narrowed(known: Verified, models: readonly string[], grant: GrantRecord): GrantRecord {
+  if (known.wide !== grant || !known.narrow) {
+    known.wide = grant
+    known.narrow = { ...grant, narrowedTo: models }
+  }
+  return known.narrow
 }

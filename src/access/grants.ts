@@ -1,33 +1,57 @@
 import { SoakpError } from '../errors.js'
 import { newId } from '../lib/id.js'
-import { parseRate } from '../lib/rate.js'
-import type { GrantRecord, GrantScope, TokenRecord } from '../stores/records.js'
+import type { GrantRecord, TokenRecord } from '../stores/records.js'
 import type { GrantAndTokens, GrantPatch, Store } from '../stores/store.js'
 import type { Access, IssuedToken, NewGrant } from './access.js'
 import { type SigningKey, signToken } from './access-token.js'
-import { createAuthenticate } from './authenticate.js'
+import { type AuthenticateDeps, createAuthenticate } from './authenticate.js'
+import { type CheckScope, checkGrant, checkLifetime } from './check-grant.js'
 import type { Policy } from './policy.js'
-import { checkRules } from './rules.js'
 
 export interface AccessDeps {
-  readonly store: Pick<Store, 'insertGrant' | 'getGrant' | 'listGrants' | 'updateGrant' | 'replaceTokens'>
+  readonly store: Pick<
+    Store,
+    | 'insertGrant'
+    | 'getGrant'
+    | 'listGrants'
+    | 'updateGrant'
+    | 'replaceTokens'
+    | 'endToken'
+    | 'updateAppUser'
+    | 'endAppUserToken'
+    | 'endAppUserTokens'
+  >
   readonly policy: Policy
   readonly instanceId: string
   /** The first one signs; all of them verify. */
   readonly signingKeys: readonly [SigningKey, ...SigningKey[]]
-  /** Throws `usage` when the scope names a provider or key that is not there. */
-  readonly checkScope: (scope: GrantScope, tenant: string) => Promise<void>
+  readonly checkScope: CheckScope
+  readonly authenticateOfIssuer?: AuthenticateDeps['ofIssuer']
+  readonly mayCheck?: AuthenticateDeps['mayCheck']
   readonly now: () => number
 }
 
-const longestLifetimeMs = 10 * 366 * 86_400_000
+/** How far the clocks of those who made a token and of ours may lie apart: 60 s, with what a second is rounded to. */
+const clockToleranceMs = 61_000
 
 export function createAccess(deps: AccessDeps): Access {
   const { store, policy, instanceId, signingKeys, now } = deps
 
   async function existing(id: string): Promise<GrantAndTokens> {
-    const found = await store.getGrant(id)
+    await policy.refresh()
+    const found = await policy.grant(id)
     if (!found) throw new SoakpError('grant_not_found', id, { hint: 'soakp token list shows them' })
+    return found
+  }
+
+  /** One that the operator made and may change. */
+  async function made(id: string): Promise<GrantAndTokens> {
+    const found = await existing(id)
+    if (found.grant.app) {
+      throw new SoakpError('usage', `${id} is the grant of one user of the app ${found.grant.app.id}.`, {
+        hint: `soakp app set ${found.grant.app.id} changes what its users may do; soakp token revoke blocks this one`,
+      })
+    }
     return found
   }
 
@@ -42,24 +66,11 @@ export function createAccess(deps: AccessDeps): Access {
     return { grant, token: await signToken(claims, instanceId, signingKeys[0]), expiresAtMs: token.expiresAtMs }
   }
 
-  async function check(rules: Partial<GrantRecord>, tenant: string): Promise<void> {
-    checkRules(rules)
-    if (typeof rules.rate === 'string' && !parseRate(rules.rate))
-      throw new SoakpError('usage', `${JSON.stringify(rules.rate)} is not a rate such as 60/m.`)
-    checkCount('concurrency', rules.concurrency)
-    checkCount('the output limit', rules.maxOutputTokens)
-    if (rules.name !== undefined && (rules.name.length === 0 || rules.name.length > 200))
-      throw new SoakpError('usage', 'A name has 1 to 200 characters.')
-    if (rules.scope) {
-      checkSize(rules.scope)
-      await deps.checkScope(rules.scope, tenant)
-    }
-  }
+  const check = (rules: Partial<GrantRecord>, tenant: string) => checkGrant(rules, tenant, deps.checkScope)
 
   return {
     async create(wanted) {
-      if (!(wanted.lifetimeMs >= 1000 && wanted.lifetimeMs <= longestLifetimeMs))
-        throw new SoakpError('usage', 'A lifetime is between one second and ten years.')
+      checkLifetime(wanted.lifetimeMs)
       const grant = makeGrant(wanted, now())
       await check(grant, grant.tenant)
       const token = { jti: newId('tok'), grantId: grant.id, issuedAtMs: grant.createdAtMs, expiresAtMs: grant.expiresAtMs }
@@ -69,7 +80,7 @@ export function createAccess(deps: AccessDeps): Access {
     },
 
     async set(id, patch: GrantPatch) {
-      const { grant } = await existing(id)
+      const { grant } = await made(id)
       if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id)
       await check(patch, grant.tenant)
       if (!(await store.updateGrant(id, patch))) throw new SoakpError('grant_not_found', id)
@@ -83,7 +94,7 @@ export function createAccess(deps: AccessDeps): Access {
     show: existing,
 
     async rotate(id, graceMs) {
-      const { grant } = await existing(id)
+      const { grant } = await made(id)
       if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id)
       const at = now()
       if (grant.expiresAtMs <= at) throw new SoakpError('token_expired', id, { hint: 'make a new one with soakp token create' })
@@ -96,10 +107,25 @@ export function createAccess(deps: AccessDeps): Access {
     async revoke(id, cutStreams) {
       const { grant } = await existing(id)
       const patch = { revokedAtMs: grant.revokedAtMs ?? now(), cutStreams: cutStreams || grant.cutStreams }
-      if (!(await store.updateGrant(id, patch))) throw new SoakpError('grant_not_found', id)
+      const done = await (grant.app ? store.updateAppUser(id, patch) : store.updateGrant(id, patch))
+      if (!done) throw new SoakpError('grant_not_found', id)
     },
 
-    authenticate: createAuthenticate({ policy, instanceId, signingKeys, now }),
+    async logout({ record, token, claims }, everywhere) {
+      const at = now()
+      if (!record.app) await store.endToken(record.id, token.jti, at)
+      else if (everywhere) await store.endAppUserTokens(record.id, at)
+      else await store.endAppUserToken({ ...token, expiresAtMs: at }, claims.expiresAtMs + clockToleranceMs)
+    },
+
+    authenticate: createAuthenticate({
+      policy,
+      instanceId,
+      signingKeys,
+      now,
+      ofIssuer: deps.authenticateOfIssuer,
+      mayCheck: deps.mayCheck,
+    }),
 
     jwks() {
       return { keys: signingKeys.map(key => key.publicJwk) }
@@ -128,15 +154,4 @@ function makeGrant(wanted: NewGrant, now: number): GrantRecord {
     revokedAtMs: null,
     cutStreams: false,
   }
-}
-
-function checkCount(what: string, count: number | null | undefined): void {
-  if (count === null || count === undefined) return
-  if (!Number.isSafeInteger(count) || count < 1) throw new SoakpError('usage', `For ${what} a whole number of at least 1 is needed.`)
-}
-
-function checkSize(scope: GrantScope): void {
-  const names = scope.kind === 'providers' ? scope.providers : scope.kind === 'keys' ? scope.keys : ['all']
-  if (names.length === 0) throw new SoakpError('usage', 'A grant needs a provider, a key, or --all.')
-  if (names.length > 200) throw new SoakpError('usage', 'At most 200 providers or keys fit into a grant.')
 }

@@ -1,8 +1,9 @@
 import { SoakpError } from '../errors.js'
 import { BoundedMap } from '../lib/bounded-map.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import type { AliasRecord, KeyRecord } from '../stores/records.js'
-import type { GrantAndTokens, Store } from '../stores/store.js'
+import type { AliasRecord, AppRecord, GrantRecord, IssuerRecord, KeyRecord } from '../stores/records.js'
+import type { AppUserAndTokens, GrantAndTokens, Store } from '../stores/store.js'
+import { userGrant } from './user-grant.js'
 
 const remembered = 20_000
 
@@ -18,19 +19,28 @@ export interface Policy {
    * them asks, and hears of it, itself.
    */
   together(work: () => void): void
-  /** After `refresh`. */
+  /** After `refresh`. Also that of an app's user, put together from the app's template. */
   grant(id: string): MaybePromise<GrantAndTokens | undefined>
+  /** Reads the grant anew when it is next asked for: for changes that raise no generation. */
+  forgetGrant(id: string): void
+  /** After `refresh`. */
+  app(id: string): MaybePromise<AppRecord | undefined>
+  /** After `refresh`. */
+  issuers(): MaybePromise<readonly IssuerRecord[]>
   /** After `refresh`: the tenant's keys for a provider, in the order they were made. */
   keys(tenant: string, provider: string): MaybePromise<readonly KeyRecord[]>
   /** After `refresh`: all the tenant's keys, in the order they were made. */
   allKeys(tenant: string): MaybePromise<readonly KeyRecord[]>
   /** After `refresh`: what the tenant's aliases of models stand for, by name. */
   aliases(tenant: string): MaybePromise<ReadonlyMap<string, string>>
-  /** After `refresh`: origins that some live grant allows. */
+  /** After `refresh`: origins that some live grant or app allows. */
   origins(now: number): MaybePromise<ReadonlySet<string>>
 }
 
-type PolicyStore = Pick<Store, 'policyGeneration' | 'getGrant' | 'listKeys' | 'listGrants' | 'listAliases'>
+type PolicyStore = Pick<
+  Store,
+  'policyGeneration' | 'getGrant' | 'listKeys' | 'listAliases' | 'listGrants' | 'getApp' | 'listApps' | 'getAppUser' | 'listIssuers'
+>
 
 export function createPolicy(store: PolicyStore): Policy {
   let generation = -1
@@ -38,6 +48,8 @@ export function createPolicy(store: PolicyStore): Policy {
   const grants = new BoundedMap<string, GrantAndTokens>(remembered)
   const keys = new BoundedMap<string, readonly KeyRecord[]>(remembered)
   const aliases = new BoundedMap<string, ReadonlyMap<string, string>>(remembered)
+  const apps = new BoundedMap<string, AppRecord>(remembered)
+  let issuers: readonly IssuerRecord[] | undefined
   let origins: ReadonlySet<string> | undefined
 
   function moveTo(current: number): number {
@@ -45,6 +57,8 @@ export function createPolicy(store: PolicyStore): Policy {
       grants.clear()
       keys.clear()
       aliases.clear()
+      apps.clear()
+      issuers = undefined
       origins = undefined
       generation = current
     }
@@ -59,6 +73,40 @@ export function createPolicy(store: PolicyStore): Policy {
       return value
     }
     return isPromise(read) ? read.then(keep) : keep(read)
+  }
+
+  function readApp(id: string): MaybePromise<AppRecord | undefined> {
+    return apps.get(id) ?? remember(apps as Remembering<AppRecord>, id, store.getApp(id))
+  }
+
+  function readIssuers(): MaybePromise<readonly IssuerRecord[]> {
+    if (issuers) return issuers
+    const asked = generation
+    const keep = (found: readonly IssuerRecord[]) => {
+      if (asked === generation) issuers = found
+      return found
+    }
+    const found = store.listIssuers()
+    return isPromise(found) ? found.then(keep) : keep(found)
+  }
+
+  function readGrant(id: string): MaybePromise<GrantAndTokens | undefined> {
+    const own = store.getGrant(id)
+    if (isPromise(own)) return own.then(found => found ?? readUser(id))
+    return own ?? readUser(id)
+  }
+
+  function readUser(id: string): MaybePromise<GrantAndTokens | undefined> {
+    const found = store.getAppUser(id)
+    if (isPromise(found)) return found.then(value => value && compose(value))
+    return found && compose(found)
+  }
+
+  function compose(found: AppUserAndTokens): MaybePromise<GrantAndTokens | undefined> {
+    const app = readApp(found.user.app)
+    const known = readIssuers()
+    if (!isPromise(app) && !isPromise(known)) return app && userGrant(app, found, known)
+    return Promise.all([app, known]).then(([template, issuers]) => template && userGrant(template, found, issuers))
   }
 
   function refresh(): MaybePromise<number> {
@@ -95,15 +143,19 @@ export function createPolicy(store: PolicyStore): Policy {
     },
 
     grant(id) {
-      return (
-        grants.get(id) ??
-        remember<string, GrantAndTokens | undefined>(grants as BoundedMap<string, GrantAndTokens | undefined>, id, store.getGrant(id))
-      )
+      return grants.get(id) ?? remember(grants as Remembering<GrantAndTokens>, id, readGrant(id))
     },
+
+    forgetGrant(id) {
+      grants.delete(id)
+    },
+
+    app: readApp,
+    issuers: readIssuers,
 
     keys(tenant, provider) {
       const name = `${tenant}/${provider}`
-      return keys.get(name) ?? remember<string, readonly KeyRecord[]>(keys, name, store.listKeys({ tenant, provider }))
+      return keys.get(name) ?? remember(keys, name, store.listKeys({ tenant, provider }))
     },
 
     allKeys(tenant) {
@@ -122,21 +174,29 @@ export function createPolicy(store: PolicyStore): Policy {
     origins(now) {
       if (origins) return origins
       const asked = generation
-      const collect = (records: Awaited<ReturnType<Store['listGrants']>>) => {
-        const found = new Set(
-          records.filter(grant => grant.revokedAtMs === null && grant.expiresAtMs > now).flatMap(grant => grant.origins),
-        )
+      const keep = (found: ReadonlySet<string>) => {
         if (asked === generation) origins = found
         return found
       }
-      const records = store.listGrants()
-      return isPromise(records) ? records.then(collect) : collect(records)
+      const grantRecords = store.listGrants()
+      const appRecords = store.listApps()
+      if (!isPromise(grantRecords) && !isPromise(appRecords)) return keep(originsOf(grantRecords, appRecords, now))
+      return Promise.all([grantRecords, appRecords]).then(found => keep(originsOf(...found, now)))
     },
   }
 }
 
 function targets(records: readonly AliasRecord[]): ReadonlyMap<string, string> {
   return new Map(records.map(({ name, target }) => [name, target]))
+}
+
+type Remembering<V> = BoundedMap<string, V | undefined>
+
+function originsOf(grants: readonly GrantRecord[], apps: readonly AppRecord[], now: number): ReadonlySet<string> {
+  return new Set([
+    ...grants.filter(grant => grant.revokedAtMs === null && grant.expiresAtMs > now).flatMap(grant => grant.origins),
+    ...apps.filter(app => app.revokedAtMs === null).flatMap(app => app.origins),
+  ])
 }
 
 function unavailable(cause: unknown): never {

@@ -43,15 +43,15 @@ export function rulesOf(grant: GrantRecord): Rules {
   return rules
 }
 
-type RuleFields = Pick<GrantRecord, 'scope' | 'models' | 'endpoints' | 'origins' | 'addresses'>
+type RuleFields = Pick<GrantRecord, 'scope' | 'models' | 'narrowedTo' | 'endpoints' | 'origins' | 'addresses'>
 
 function compileRules(grant: RuleFields): Rules {
   const { scope } = grant
   const origins = new Set(grant.origins)
   const providers = new Set(scope.kind === 'providers' ? scope.providers.map(providerId) : [])
   return {
-    limitsModels: grant.models.length > 0,
-    allowsModel: grant.models.length > 0 ? compileGlobs(grant.models) : () => true,
+    limitsModels: grant.models.length > 0 || grant.narrowedTo !== undefined,
+    allowsModel: compileModels(grant),
     allowsAddress: grant.addresses.length > 0 ? compileBlocks(grant.addresses) : () => true,
     limitsOrigins: origins.size > 0,
     allowsOrigin: origin => origins.has(origin),
@@ -60,6 +60,13 @@ function compileRules(grant: RuleFields): Rules {
     allowsProvider: provider => scope.kind !== 'providers' || providers.has(provider),
     allowsKey: keyId => scope.kind !== 'keys' || scope.keys.includes(keyId),
   }
+}
+
+function compileModels({ models, narrowedTo }: RuleFields): Rules['allowsModel'] {
+  const allowed = models.length > 0 ? compileGlobs(models) : () => true
+  if (narrowedTo === undefined) return allowed
+  const wished = compileGlobs(narrowedTo)
+  return model => allowed(model) && wished(model)
 }
 
 interface EndpointRule {

@@ -133,15 +133,24 @@ export interface AskOptions {
   readonly mostBytes?: number
 }
 
+export interface Answer {
+  readonly status: number
+  readonly body: string
+  /** The header, or empty. */
+  readonly cacheControl: string
+  /** False: it went on, and was not read further. */
+  readonly whole: boolean
+}
+
 /** One small request and its reply, read whole up to a size; for asking a provider something, not for relaying. */
-export async function ask(pool: Pool, options: AskOptions): Promise<{ status: number; body: string }> {
-  const { status, body } = await askBytes(pool, options)
-  return { status, body: body.toString('utf8') }
+export async function ask(pool: Pool, options: AskOptions): Promise<Answer> {
+  const { body, ...rest } = await askBytes(pool, options)
+  return { ...rest, body: body.toString('utf8') }
 }
 
 /** The same, where the reply may be a secret: the caller wipes it. */
-export async function askBytes(pool: Pool, options: AskOptions): Promise<{ status: number; body: Buffer }> {
-  const { statusCode, body } = await pool.request({
+export async function askBytes(pool: Pool, options: AskOptions): Promise<Omit<Answer, 'body'> & { readonly body: Buffer }> {
+  const { statusCode, headers, body } = await pool.request({
     method: options.method,
     path: options.path,
     headers: [...options.headers],
@@ -156,5 +165,11 @@ export async function askBytes(pool: Pool, options: AskOptions): Promise<{ statu
     size += (piece as Buffer).length
     if (size > mostBytes) break
   }
-  return { status: statusCode, body: Buffer.concat(pieces) }
+  const cacheControl = headers['cache-control']
+  return {
+    status: statusCode,
+    body: Buffer.concat(pieces),
+    cacheControl: String(cacheControl ?? ''),
+    whole: size <= mostBytes,
+  }
 }

@@ -16,8 +16,14 @@ export interface Hold {
 
 export interface Limits {
   /** Reserves, or throws `rate_limited` or `concurrency_limited` with how long to wait. Checking and taking are one step: racing calls cannot both have the last place. */
-  reserve(grant: GrantRecord): Hold
+  reserve(grant: LimitedGrant): Hold
+  /** Where its rate stands; nothing is taken. Undefined: it has none. */
+  look(grant: LimitedGrant): RateState | undefined
 }
+
+/** A grant has its limits; that of an app's user has the app's above them, which all its users share. */
+type LimitedGrant = Pick<GrantRecord, 'id' | 'rate' | 'concurrency' | 'app'>
+type Limited = Pick<GrantRecord, 'id' | 'rate' | 'concurrency'>
 
 interface GrantState {
   window: SlidingWindow
@@ -62,43 +68,82 @@ export function createLimits(now: () => number): Limits {
     for (const [id, state] of states) if (state.open === 0 && at - state.usedAtMs > 2 * 86_400_000) states.delete(id)
   }
 
+  function take({ id, rate: text, concurrency }: Limited, whose: string): Hold {
+    if (text === null && concurrency === null) return unlimited
+    const at = now()
+    const state = stateOf(id, at)
+    if (concurrency !== null && state.open >= concurrency) {
+      throw new SoakpError('concurrency_limited', `${whose} allows ${concurrency}.`, { retryAfterSeconds: 1 })
+    }
+    const rate = text === null ? undefined : rateOf(text)
+    if (rate && rate.windowMs !== state.windowMs) {
+      state.window = new SlidingWindow()
+      state.windowMs = rate.windowMs
+    }
+    const { window } = state
+    const taken = rate && window.take(rate, at)
+    if (taken && !taken.allowed) {
+      throw new SoakpError('rate_limited', `${whose} allows ${text}.`, { retryAfterSeconds: Math.max(1, Math.ceil(taken.resetMs / 1000)) })
+    }
+    state.open++
+    let held = true
+    return {
+      rate: taken,
+      settle() {
+        if (held) state.open--
+        held = false
+      },
+      release() {
+        if (!held) return
+        held = false
+        state.open--
+        if (rate) window.giveBack(rate, at)
+      },
+    }
+  }
+
+  function look({ id, rate: text }: Limited): RateState | undefined {
+    const rate = text === null ? undefined : rateOf(text)
+    const state = states.get(id)
+    return rate && (state?.windowMs === rate.windowMs ? state.window : new SlidingWindow()).look(rate, now())
+  }
+
   return {
     reserve(grant) {
-      if (grant.rate === null && grant.concurrency === null) return unlimited
-      const at = now()
-      const state = stateOf(grant.id, at)
-      if (grant.concurrency !== null && state.open >= grant.concurrency) {
-        throw new SoakpError('concurrency_limited', `It allows ${grant.concurrency}.`, { retryAfterSeconds: 1 })
-      }
-      const rate = grant.rate === null ? undefined : rateOf(grant.rate)
-      if (rate && rate.windowMs !== state.windowMs) {
-        state.window = new SlidingWindow()
-        state.windowMs = rate.windowMs
-      }
-      const { window } = state
-      const taken = rate && window.take(rate, at)
-      if (taken && !taken.allowed) {
-        throw new SoakpError('rate_limited', `It allows ${grant.rate}.`, {
-          retryAfterSeconds: Math.max(1, Math.ceil(taken.resetMs / 1000)),
-        })
-      }
-      state.open++
-      let held = true
-      return {
-        rate: taken,
-        settle() {
-          if (held) state.open--
-          held = false
-        },
-        release() {
-          if (!held) return
-          held = false
-          state.open--
-          if (rate) window.giveBack(rate, at)
-        },
+      const own = take(grant, 'It')
+      const { app } = grant
+      if (!app || (app.rate === null && app.concurrency === null)) return own
+      try {
+        return both(own, take(app, 'For all its users together, the app'))
+      } catch (error) {
+        own.release()
+        throw error
       }
     },
+
+    look(grant) {
+      return tighter(look(grant), grant.app && look(grant.app))
+    },
   }
+}
+
+/** A user's and the app's: a call needs a place in either. */
+function both(own: Hold, above: Hold): Hold {
+  return {
+    rate: tighter(own.rate, above.rate),
+    settle() {
+      own.settle()
+      above.settle()
+    },
+    release() {
+      own.release()
+      above.release()
+    },
+  }
+}
+
+function tighter(a: RateState | undefined, b: RateState | undefined): RateState | undefined {
+  return a && b ? (b.remaining < a.remaining ? b : a) : (a ?? b)
 }
 
 const unlimited: Hold = { rate: undefined, settle() {}, release() {} }

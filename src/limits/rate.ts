@@ -33,6 +33,14 @@ export class SlidingWindow {
     return { allowed, limit: rate.count, remaining: Math.max(0, rate.count - this.#sum), resetMs: this.#oldestLeavesInMs(slotMs, nowMs) }
   }
 
+  /** Where it stands, without taking one. */
+  look(rate: Rate, nowMs: number): RateState {
+    const slotMs = rate.windowMs / slots
+    this.#moveTo(Math.floor(nowMs / slotMs))
+    const remaining = Math.max(0, rate.count - this.#sum)
+    return { allowed: remaining > 0, limit: rate.count, remaining, resetMs: this.#oldestLeavesInMs(slotMs, nowMs) }
+  }
+
   /** Returns a use taken at `takenAtMs`, when what it was for never happened. */
   giveBack(rate: Rate, takenAtMs: number): void {
     const slot = Math.floor(takenAtMs / (rate.windowMs / slots))

@@ -192,7 +192,13 @@ export function createRelay(deps: RelayDeps): Relay {
     const { address } = exchange.call
     const failed = (error: unknown): never => {
       const code = error instanceof SoakpError ? error.code : undefined
-      if (code === 'token_missing' || code === 'token_invalid' || code === 'token_expired' || code === 'token_revoked') {
+      if (
+        code === 'token_missing' ||
+        code === 'token_invalid' ||
+        code === 'token_expired' ||
+        code === 'token_revoked' ||
+        code === 'issuer_token_refused'
+      ) {
         const waitMs = guessing.blockedForMs(address)
         guessing.failed(address)
         if (waitMs > 0) throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: Math.ceil(waitMs / 1000) })
@@ -201,7 +207,7 @@ export function createRelay(deps: RelayDeps): Relay {
     }
     try {
       if (token === undefined) throw new SoakpError('token_missing')
-      const grant = access.authenticate(token)
+      const grant = access.authenticate(token, address)
       return isPromise(grant) ? grant.catch(failed) : grant
     } catch (error) {
       return failed(error)

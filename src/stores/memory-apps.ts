@@ -74,7 +74,7 @@ export function memoryApps(changed: () => void): AppPart {
     },
     listAppUsers: usersOf,
     updateAppUser: (id, patch) => replace(users, id, user => ({ ...user, ...patch })),
-    endAppUserTokens: id => replace(users, id, user => ({ ...user, epoch: user.epoch + 1 })),
+    endAppUserTokens: (id, now) => replace(users, id, user => ({ ...user, epoch: Math.max(user.epoch + 1, now) })),
     endAppUserToken: (token, keepUntilMs) => {
       if (!users.has(token.grantId)) return false
       if (!ended.has(token.jti)) ended.set(token.jti, { token: { ...token }, keepUntilMs })

@@ -157,7 +157,7 @@ export interface AppUserRecord {
   readonly issuer: string | null
   /** As the backend or the issuer names it. */
   readonly user: string
-  /** An access token of another epoch than this is not accepted: raised when all of them are to end. */
+  /** An access token of another epoch than this is not accepted, nor an issuer's of before: when all of them were last ended, or 1. */
   readonly epoch: number
   readonly createdAtMs: number
   /** No access token of it can be alive from here on: the record may go. */

@@ -93,8 +93,8 @@ export interface Store {
   /** In the order they were made. */
   listAppUsers(app: string): MaybePromise<AppUserRecord[]>
   updateAppUser(id: string, patch: AppUserPatch): MaybePromise<boolean>
-  /** Raises the user's epoch. */
-  endAppUserTokens(id: string): MaybePromise<boolean>
+  /** Raises the user's epoch: to `now`, or by one where that is not later. */
+  endAppUserTokens(id: string, now: number): MaybePromise<boolean>
   /** Remembers until `keepUntilMs` that this one token of a user was ended. Harmless the second time. False: no such user. */
   endAppUserToken(token: TokenRecord, keepUntilMs: number): MaybePromise<boolean>
   /** True once for each `id`, until `keepUntilMs`; whoever asks, and from whichever process. */

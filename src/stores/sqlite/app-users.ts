@@ -30,7 +30,7 @@ export function appUserQueries(db: Connection, { read, write, change }: Transact
   const get = db.prepare<[string], AppUserRow>(`SELECT ${columns.join(', ')} FROM appUsers WHERE id = ?`)
   const list = db.prepare<[string], AppUserRow>(`SELECT ${columns.join(', ')} FROM appUsers WHERE app = ? ORDER BY seq`)
   const update = db.prepare('UPDATE appUsers SET revokedAtMs = @revokedAtMs, cutStreams = @cutStreams WHERE id = @id')
-  const raise = db.prepare('UPDATE appUsers SET epoch = epoch + 1 WHERE id = ?')
+  const raise = db.prepare('UPDATE appUsers SET epoch = max(epoch + 1, @now) WHERE id = @id')
   const endedOf = db.prepare<[string], TokenRecord>('SELECT jti, grantId, issuedAtMs, expiresAtMs FROM endedTokens WHERE grantId = ?')
   const end = db.prepare(
     `INSERT INTO endedTokens (jti, grantId, issuedAtMs, expiresAtMs, keepUntilMs)
@@ -75,7 +75,7 @@ export function appUserQueries(db: Connection, { read, write, change }: Transact
         update.run({ id, revokedAtMs, cutStreams: Number(cutStreams) })
         return true
       }),
-    endAppUserTokens: id => change(() => raise.run(id).changes > 0),
+    endAppUserTokens: (id, now) => change(() => raise.run({ id, now }).changes > 0),
     endAppUserToken: (token, keepUntilMs) => change(() => end.run({ ...token, keepUntilMs }).changes > 0),
     spend: (id, keepUntilMs) => write(() => spend.run(id, keepUntilMs).changes > 0),
     pruneApps: now => write(() => prune(now)),

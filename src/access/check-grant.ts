@@ -1,0 +1,46 @@
+import { SoakpError } from '../errors.js'
+import { parseRate } from '../lib/rate.js'
+import type { GrantRecord, GrantScope } from '../stores/records.js'
+import { checkRules } from './rules.js'
+
+/** Throws `usage` when the scope names a provider or key that is not there. */
+export type CheckScope = (scope: GrantScope, tenant: string) => Promise<void>
+
+const longestLifetimeMs = 10 * 366 * 86_400_000
+
+/** Throws `usage` with what is wrong about the rules of a grant or of an app's template. */
+export async function checkGrant(rules: Partial<GrantRecord>, tenant: string, checkScope: CheckScope): Promise<void> {
+  checkRules(rules)
+  checkRate(rules.rate)
+  checkCount('concurrency', rules.concurrency)
+  checkCount('the output limit', rules.maxOutputTokens)
+  checkName(rules.name)
+  if (rules.scope) {
+    checkSize(rules.scope)
+    await checkScope(rules.scope, tenant)
+  }
+}
+
+export function checkName(name: string | undefined): void {
+  if (name !== undefined && (name.length === 0 || name.length > 200)) throw new SoakpError('usage', 'A name has 1 to 200 characters.')
+}
+
+export function checkRate(rate: string | null | undefined): void {
+  if (typeof rate === 'string' && !parseRate(rate)) throw new SoakpError('usage', `${JSON.stringify(rate)} is not a rate such as 60/m.`)
+}
+
+export function checkCount(what: string, count: number | null | undefined): void {
+  if (count === null || count === undefined) return
+  if (!Number.isSafeInteger(count) || count < 1) throw new SoakpError('usage', `For ${what} a whole number of at least 1 is needed.`)
+}
+
+export function checkLifetime(lifetimeMs: number | undefined): void {
+  if (lifetimeMs !== undefined && !(lifetimeMs >= 1000 && lifetimeMs <= longestLifetimeMs))
+    throw new SoakpError('usage', 'A lifetime is between one second and ten years.')
+}
+
+function checkSize(scope: GrantScope): void {
+  const names = scope.kind === 'providers' ? scope.providers : scope.kind === 'keys' ? scope.keys : ['all']
+  if (names.length === 0) throw new SoakpError('usage', 'A grant needs a provider, a key, or --all.')
+  if (names.length > 200) throw new SoakpError('usage', 'At most 200 providers or keys fit into a grant.')
+}
