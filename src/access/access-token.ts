@@ -19,6 +19,8 @@ export interface TokenClaims {
   readonly expiresAtMs: number
   /** Of an app's user: the epoch it was issued in. */
   readonly epoch?: number | undefined
+  /** The same for a token and all that it was exchanged for: they end together. */
+  readonly sessionId?: string | undefined
   /** Until when it can be exchanged for a new one. */
   readonly sessionEndsAtMs?: number | undefined
   /** Globs that narrow the grant further: they can take away only, so they may stand in here. */
@@ -38,10 +40,11 @@ const algorithm = 'EdDSA'
 
 /** A JWT as RFC 9068 types it, signed with Ed25519; issuer and audience are the instance, so that a change of domain ends none. */
 export function signToken(claims: TokenClaims, instanceId: string, key: SigningKey): Promise<string> {
-  const { grantId: grant, epoch, sessionEndsAtMs, models } = claims
+  const { grantId: grant, epoch, sessionId, sessionEndsAtMs, models } = claims
   return new SignJWT({
     grant,
     ...(epoch !== undefined && { epoch }),
+    ...(sessionId !== undefined && { sid: sessionId }),
     ...(sessionEndsAtMs !== undefined && { session: Math.floor(sessionEndsAtMs / 1000) }),
     ...(models !== undefined && { models }),
   })
@@ -108,6 +111,7 @@ export async function verifyToken(token: string, instanceId: string, key: Signin
       issuedAtMs: (payload.iat as number) * 1000,
       expiresAtMs: (payload.exp as number) * 1000,
       epoch: payload.epoch as number | undefined,
+      sessionId: payload.sid as string | undefined,
       sessionEndsAtMs: payload.session === undefined ? undefined : (payload.session as number) * 1000,
       models: payload.models as readonly string[] | undefined,
     }

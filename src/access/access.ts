@@ -45,7 +45,7 @@ export interface Access {
   show(id: string): Promise<GrantAndTokens>
   /** A new token for the same grant; older ones end after `graceMs`. Throws `grant_not_found`, `token_revoked`. */
   rotate(id: string, graceMs: number): Promise<IssuedToken>
-  /** Ends the token; `everywhere`: and every other one of the same user of an app. Of a grant that the operator made, never more than this token. */
+  /** Ends the token, and of an app's user those that it was exchanged from and for; `everywhere`: every one of the user. Of a grant that the operator made, never more than this token. */
   logout(live: LiveGrant, everywhere: boolean): Promise<void>
   /** Ends the grant for good, of an app's user too: no call whose head arrives after this resolves is accepted. `cutStreams` ends open streams too. Throws `grant_not_found`. */
   revoke(id: string, cutStreams: boolean): Promise<void>

@@ -97,7 +97,8 @@ function tokenOf({ claims, token }: Verified, { grant, tokens, epoch }: GrantAnd
   if (!grant.app || epoch === undefined) return tokens.find(candidate => candidate.jti === claims.jti)
   // an issuer's token knows no epoch of ours, only when it was made
   const current = claims.issuer === undefined ? claims.epoch === epoch : claims.issuedAtMs > epoch
-  return current && !tokens.some(ended => ended.jti === claims.jti) ? token : undefined
+  const { jti, sessionId = jti } = claims
+  return current && !tokens.some(ended => ended.jti === jti || ended.jti === sessionId) ? token : undefined
 }
 
 /** The same record for the same grant, so that its rules are compiled once. */

@@ -115,7 +115,11 @@ export function createAccess(deps: AccessDeps): Access {
       const at = now()
       if (!record.app) await store.endToken(record.id, token.jti, at)
       else if (everywhere) await store.endAppUserTokens(record.id, at)
-      else await store.endAppUserToken({ ...token, expiresAtMs: at }, claims.expiresAtMs + clockToleranceMs)
+      else {
+        const { jti, sessionId = jti, expiresAtMs, sessionEndsAtMs = expiresAtMs } = claims
+        const keepUntilMs = Math.max(expiresAtMs, sessionEndsAtMs) + clockToleranceMs
+        await store.endAppUserToken({ ...token, jti: sessionId, expiresAtMs: at }, keepUntilMs)
+      }
     },
 
     authenticate: createAuthenticate({

@@ -99,12 +99,16 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
     return id
   }
 
-  async function sign(grantId: string, claims: Pick<TokenClaims, 'expiresAtMs' | 'sessionEndsAtMs' | 'models'>): Promise<UserToken> {
+  async function sign(
+    grantId: string,
+    claims: Pick<TokenClaims, 'expiresAtMs' | 'sessionId' | 'sessionEndsAtMs' | 'models'>,
+  ): Promise<UserToken> {
     const found = await policy.grant(grantId)
     if (!found || found.grant.revokedAtMs !== null) throw new SoakpError('user_blocked')
     const subject = found.grant.subject ?? grantId
+    const jti = newId('tok')
     const token = await signToken(
-      { ...claims, jti: newId('tok'), grantId, subject, issuedAtMs: now(), epoch: found.epoch },
+      { ...claims, jti, sessionId: claims.sessionId ?? jti, grantId, subject, issuedAtMs: now(), epoch: found.epoch },
       instanceId,
       signingKey,
     )
@@ -135,7 +139,7 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
       const lifetimeMs = Math.min(app.userTtlMs, claims.expiresAtMs - claims.issuedAtMs)
       const expiresAtMs = wholeSeconds(Math.min(at + lifetimeMs, sessionEndsAtMs))
       if (record.expiresAtMs < expiresAtMs) await store.keepAppUser(prolonged(record, record.app.id, expiresAtMs), app.maxUsers, at)
-      return sign(record.id, { expiresAtMs, sessionEndsAtMs, models })
+      return sign(record.id, { expiresAtMs, sessionId: claims.sessionId, sessionEndsAtMs, models })
     },
 
     async logout(app, user) {

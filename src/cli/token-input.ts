@@ -21,11 +21,16 @@ export interface GrantOptions {
   readonly retry5xx?: boolean
 }
 
-export function addGrantOptions(command: Command): Command {
+/** Which keys it opens. */
+export function addScopeOptions(command: Command): Command {
   return command
     .addOption(listOption('--provider <names...>', 'opens every key of these providers'))
     .addOption(listOption('--key <ids...>', 'opens these keys'))
     .option('--all', 'opens every provider')
+}
+
+export function addGrantOptions(command: Command): Command {
+  return addScopeOptions(command)
     .option('--name <text>', 'how you will recognise it')
     .option('--subject <text>', 'for whom it is')
     .addOption(durationOption('--ttl <duration>', 'how long it lasts: 30s, 15m, 24h, 30d', 1000))

@@ -65,6 +65,8 @@ export const looksLikeProviderKey: (text: string) => boolean = compileKeyShapes(
 export const reservedNames: ReadonlySet<string> = new Set([
   'v1',
   'auth',
+  'jwt',
+  'get-jwt',
   'api',
   'admin',
   'proxy',

@@ -6,13 +6,11 @@ import { type ErrorCode, SoakpError } from '../errors.js'
 import { newId } from '../lib/id.js'
 import { addressGroup } from '../lib/ip.js'
 import type { Rate } from '../lib/rate.js'
-import type { Request } from '../relay/call.js'
 import { plainHeaders, problem, problemType } from './problem.js'
 import { type RouteContext, routes } from './routes/index.js'
 
 export interface AppOptions extends RouteContext {
   readonly log: Logger
-  readonly addressOf: (request: Request) => string
   /** Requests of one address to these routes. */
   readonly addressRate: Rate
   /** Whether browsers may be told to use nothing but HTTPS for this host from now on. */

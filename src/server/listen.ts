@@ -85,10 +85,13 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
     covers: name => tls?.pairFor(name) !== undefined,
     everyAddress: isUnspecified(settings.host),
   })
+  const allowsOrigin = originRule(settings.corsOrigins, origin => relay.allowsOrigin(origin))
   const app = await buildApp({
     soakp,
     log,
     addressOf,
+    allowsOrigin,
+    now,
     addressRate: parseRate(settings.addressRate) ?? { count: 600, windowMs: 60_000 },
     isDraining: () => shed.refusal() === 'shutting_down',
     isPublicHost: host => {
@@ -103,7 +106,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
       hosts,
       publicUrl: settings.publicUrl,
       addressOf,
-      allowsOrigin: originRule(settings.corsOrigins, origin => relay.allowsOrigin(origin)),
+      allowsOrigin,
       shed,
       log,
       now,

@@ -3,11 +3,22 @@ import type { Cli } from '../cli.js'
 import { aliasList } from './alias-list.js'
 import { aliasRemove } from './alias-remove.js'
 import { aliasSet } from './alias-set.js'
+import { appCreate } from './app-create.js'
+import { appList } from './app-list.js'
+import { appRevoke } from './app-revoke.js'
+import { appRotate } from './app-rotate.js'
+import { appSet } from './app-set.js'
+import { appShow } from './app-show.js'
 import { backup } from './backup.js'
 import { certLocal } from './cert-local.js'
 import { demo } from './demo.js'
 import { doctor } from './doctor.js'
 import { init } from './init.js'
+import { issuerAdd } from './issuer-add.js'
+import { issuerCheck } from './issuer-check.js'
+import { issuerList } from './issuer-list.js'
+import { issuerRemove } from './issuer-remove.js'
+import { issuerShow } from './issuer-show.js'
 import { keyAdd } from './key-add.js'
 import { keyDisable } from './key-disable.js'
 import { keyEnable } from './key-enable.js'
@@ -53,6 +64,16 @@ export const commands: readonly (MakeCommand | Group)[] = [
     name: 'token',
     description: 'access tokens, and the grants that say what they open',
     commands: [tokenCreate, tokenSet, tokenList, tokenShow, tokenRotate, tokenRevoke],
+  },
+  {
+    name: 'app',
+    description: 'apps, whose backends fetch access tokens for their users',
+    commands: [appCreate, appSet, appList, appShow, appRotate, appRevoke],
+  },
+  {
+    name: 'issuer',
+    description: 'who signs your users in: Firebase, Supabase, Auth0, Clerk, any OpenID Connect provider',
+    commands: [issuerAdd, issuerList, issuerShow, issuerCheck, issuerRemove],
   },
   {
     name: 'alias',

@@ -1,0 +1,110 @@
+import { formatDuration } from '../lib/duration.js'
+import type { AppRecord, AppUserRecord, IssuerRecord } from '../stores/records.js'
+import { facts, printable, time } from './format.js'
+import { scopeText } from './views.js'
+
+export function appState(app: AppRecord): 'active' | 'revoked' {
+  return app.revokedAtMs === null ? 'active' : 'revoked'
+}
+
+/** What may be shown of an app: not even the hash of a credential. */
+export function appView(app: AppRecord): Record<string, unknown> {
+  return {
+    id: app.id,
+    name: app.name,
+    tenant: app.tenant,
+    state: appState(app),
+    all: app.scope.kind === 'all',
+    providers: app.scope.kind === 'providers' ? app.scope.providers : [],
+    keys: app.scope.kind === 'keys' ? app.scope.keys : [],
+    models: app.models,
+    endpoints: app.endpoints,
+    origins: app.origins,
+    addresses: app.addresses,
+    maxOutputTokens: app.maxOutputTokens,
+    rate: app.rate,
+    concurrency: app.concurrency,
+    userRate: app.userRate,
+    userConcurrency: app.userConcurrency,
+    userTtlSeconds: app.userTtlMs / 1000,
+    sessionSeconds: app.sessionMs / 1000,
+    maxUsers: app.maxUsers,
+    createdAt: time(app.createdAtMs),
+    revokedAt: time(app.revokedAtMs),
+    credentials: app.credentials.map(({ createdAtMs, endsAtMs }) => ({ createdAt: time(createdAtMs), endsAt: time(endsAtMs) })),
+  }
+}
+
+export function appText(app: AppRecord): string {
+  const any = (list: readonly string[], none: string) => (list.length === 0 ? none : list.join(', '))
+  return [
+    facts([
+      ['id', app.id],
+      ['name', app.name],
+      ['state', appState(app)],
+      ['opens', scopeText(app.scope)],
+      ['models', any(app.models, 'any')],
+      ['endpoints', any(app.endpoints, 'inference')],
+      ['origins', any(app.origins, 'any')],
+      ['addresses', any(app.addresses, 'any')],
+      ['max output', app.maxOutputTokens === null ? 'no limit' : `${app.maxOutputTokens} model tokens a call`],
+      ['rate', `${app.rate ?? 'no limit'} for all users together, ${app.userRate ?? 'no limit'} for each`],
+      ['concurrency', `${app.concurrency ?? 'no limit'} for all users together, ${app.userConcurrency ?? 'no limit'} for each`],
+      ['token of a user', `lasts ${formatDuration(app.userTtlMs)}`],
+      ['session', app.sessionMs === 0 ? 'none: a token cannot be exchanged for a new one' : formatDuration(app.sessionMs)],
+      ['users', `at most ${app.maxUsers}`],
+      ['created', time(app.createdAtMs)],
+      ['revoked', time(app.revokedAtMs)],
+    ]),
+    ...app.credentials.map(({ createdAtMs, endsAtMs }) =>
+      printable(`credential of ${time(createdAtMs)}${endsAtMs === null ? '' : `, ends ${time(endsAtMs)}`}`),
+    ),
+  ].join('\n')
+}
+
+export function appUserView(user: AppUserRecord): Record<string, unknown> {
+  return {
+    id: user.id,
+    user: user.user,
+    appId: user.app,
+    issuerId: user.issuer,
+    state: user.revokedAtMs === null ? 'active' : 'blocked',
+    createdAt: time(user.createdAtMs),
+    keptUntil: time(user.expiresAtMs),
+    revokedAt: time(user.revokedAtMs),
+  }
+}
+
+export function issuerView(issuer: IssuerRecord): Record<string, unknown> {
+  return {
+    id: issuer.id,
+    name: issuer.name,
+    url: issuer.url,
+    appId: issuer.app,
+    audiences: issuer.audiences,
+    azp: issuer.parties,
+    claims: issuer.claims.map(({ name, value }) => `${name}=${value}`),
+    jwksUrl: issuer.jwksUrl,
+    allowPrivate: issuer.allowPrivate,
+    direct: issuer.direct,
+    once: issuer.once,
+    createdAt: time(issuer.createdAtMs),
+  }
+}
+
+export function issuerText(issuer: IssuerRecord): string {
+  const { audiences, parties, claims } = issuer
+  return facts([
+    ['id', issuer.id],
+    ['name', issuer.name],
+    ['url', issuer.url],
+    ['app', issuer.app],
+    ['audience', audiences.length === 0 ? 'none may be named' : audiences.join(', ')],
+    ['azp', parties.length === 0 ? 'any' : parties.join(', ')],
+    ['claims', claims.map(({ name, value }) => `${name}=${value}`).join(', ')],
+    ['keys', issuer.jwksUrl ?? 'as discovery tells'],
+    ['private networks', issuer.allowPrivate ? 'allowed' : 'refused'],
+    ['opens', issuer.direct ? 'the relay itself, and /auth/exchange' : `/auth/exchange${issuer.once ? ', once each' : ''}`],
+    ['created', time(issuer.createdAtMs)],
+  ])
+}

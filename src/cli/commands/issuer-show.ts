@@ -1,0 +1,15 @@
+import { Command } from 'commander'
+import { issuerText, issuerView } from '../app-views.js'
+import type { Cli } from '../cli.js'
+
+/** `soakp issuer show`: what its tokens have to be like. */
+export function issuerShow(cli: Cli): Command {
+  return new Command('show')
+    .description('show what the tokens of an issuer have to be like')
+    .argument('<id>', 'id of the issuer')
+    .action(async (id: string) => {
+      const { issuers } = await cli.open()
+      const issuer = await issuers.show(id)
+      cli.result(issuerView(issuer), issuerText(issuer))
+    })
+}
