@@ -96,3 +96,12 @@ export const geminiDialect: Dialect = {
   modelMember: 'modelVersion',
   modelPrefix: 'models/',
 }
+
+// an unknown, expired or leaked key is answered with 400 or 403 here, never plainly with 401
+const badKey =
+  /API_KEY_INVALID|API_KEY_EXPIRED|API key not valid|API key expired|API key not found|reported as leaked|API_KEY_SERVICE_BLOCKED|CONSUMER_SUSPENDED/i
+
+/** Whether Google's error means the key and not the call. */
+export function geminiKeyRefused(status: number, body: string): boolean {
+  return status === 401 || ((status === 400 || status === 403) && badKey.test(body))
+}

@@ -1,6 +1,8 @@
 import type { Endpoint, EndpointClass, ModelPlace } from './provider.js'
 
-type Extra = Pick<Endpoint, 'includeUsage' | 'estimate' | 'dialect' | 'countsText'> & { readonly models?: readonly ModelPlace[] }
+type Extra = Pick<Endpoint, 'includeUsage' | 'estimate' | 'dialect' | 'countsText' | 'perCall'> & {
+  readonly models?: readonly ModelPlace[]
+}
 
 /** `spec` is `METHOD /pattern`. */
 export function endpoint(kind: EndpointClass, spec: string, extra: Extra = {}): Endpoint {

@@ -1,4 +1,4 @@
-import { geminiDialect } from './dialect-gemini.js'
+import { geminiDialect, geminiKeyRefused } from './dialect-gemini.js'
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
 import { commonAccount, commonInference } from './endpoints-openai.js'
@@ -73,10 +73,6 @@ const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'GET /ws/google.ai.generativelanguage.*.GenerativeService.BidiGenerateMusic'),
 ]
 
-// an unknown, expired or leaked key is answered with 400 or 403 here, never plainly with 401
-const badKey =
-  /API_KEY_INVALID|API_KEY_EXPIRED|API key not valid|API key expired|API key not found|reported as leaked|API_KEY_SERVICE_BLOCKED|CONSUMER_SUSPENDED/i
-
 export const gemini: Provider = {
   id: 'gemini',
   title: 'Google Gemini',
@@ -95,5 +91,5 @@ export const gemini: Provider = {
   // the session of a resumable upload
   calledNext: { headers: ['x-goog-upload-url', 'x-goog-upload-control-url'], members: [] },
   tokenQuery: 'key',
-  keyRefused: (status, body) => status === 401 || ((status === 400 || status === 403) && badKey.test(body)),
+  keyRefused: geminiKeyRefused,
 }

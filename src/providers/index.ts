@@ -1,22 +1,33 @@
 import { anthropic } from './anthropic.js'
+import { assemblyai } from './assemblyai.js'
+import { azureOpenai } from './azure-openai.js'
+import { bedrock } from './bedrock.js'
 import { brave } from './brave.js'
+import { cohere } from './cohere.js'
+import { deepgram } from './deepgram.js'
 import { deepl } from './deepl.js'
 import { findDialect } from './dialects.js'
+import { elevenlabs } from './elevenlabs.js'
 import { under } from './endpoints.js'
 import { anthropicRows } from './endpoints-anthropic.js'
 import { openaiRows } from './endpoints-openai.js'
+import { fal } from './fal.js'
 import { gemini, geminiRows } from './gemini.js'
 import { compileKeyShapes } from './key-shape.js'
 import { mistral } from './mistral.js'
+import { ollama } from './ollama.js'
 import { openai } from './openai.js'
 import { cerebras, deepseek, fireworks, githubModels, groq, huggingface, nvidia, together, xai, zai } from './openai-compatible.js'
 import { openrouter } from './openrouter.js'
 import { perplexity } from './perplexity.js'
 import type { AuthScheme, Endpoint, Provider } from './provider.js'
+import { replicate } from './replicate.js'
 import { jina, voyage } from './retrieval.js'
 import { sandbox } from './sandbox.js'
 import { conventionalRows, lmstudio, vllm } from './self-hosted.js'
 import { conventionalSockets } from './sockets.js'
+import { stability } from './stability.js'
+import { vertex } from './vertex.js'
 
 /** Every provider there is, in the order of the docs. */
 export const providers: readonly Provider[] = [
@@ -40,6 +51,17 @@ export const providers: readonly Provider[] = [
   jina,
   brave,
   deepl,
+  cohere,
+  azureOpenai,
+  vertex,
+  bedrock,
+  elevenlabs,
+  deepgram,
+  assemblyai,
+  replicate,
+  fal,
+  stability,
+  ollama,
   vllm,
   lmstudio,
   sandbox,

@@ -32,10 +32,11 @@ const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 function source(pattern: string): string {
   const rest = pattern.endsWith('/**')
-  const segments = (rest ? pattern.slice(0, -3) : pattern).split(/(\*|\{model\})/)
+  const segments = (rest ? pattern.slice(0, -3) : pattern).split(/(\*|\{model\+?\})/)
   const body = segments.map(part => {
     if (part === '*') return '[^/]+'
     if (part === '{model}') return '([^/]+)'
+    if (part === '{model+}') return '([^/]+(?:/[^/]+)*)'
     return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   })
   return body.join('') + (rest ? '(?:/.*)?' : '')

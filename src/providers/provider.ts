@@ -35,7 +35,7 @@ export type ModelPlace =
 
 /**
  * A row of a provider's table. `pattern` is a path relative to the provider's origin, beginning with `/`: `*` stands for anything within one segment,
- * `{model}` likewise and is remembered, a last segment `**` for the rest of the path and for nothing at all (`/v1/files/**` matches `/v1/files`).
+ * `{model}` likewise and is remembered, `{model+}` for one segment or more, a last segment `**` for the rest of the path and for nothing at all (`/v1/files/**` matches `/v1/files`).
  */
 export interface Endpoint {
   /** Upper case, or `*` for any. */
@@ -52,6 +52,8 @@ export interface Endpoint {
   readonly dialect?: Dialect
   /** What of the request is billed where the reply does not tell: the characters of the texts at these JSON pointers. Recorded as estimated. */
   readonly countsText?: readonly string[]
+  /** A call that succeeds is billed as one of these, where the reply does not tell. Recorded as estimated. */
+  readonly perCall?: UsageUnit
 }
 
 /**

@@ -3,7 +3,7 @@ import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import { statedUsage } from '../providers/index.js'
 import type { Dialect, Provider, UpstreamReply, UpstreamSink } from '../providers/provider.js'
-import type { Ending, Exchange, Stoppable, StopReason } from './exchange.js'
+import { assumedBy, type Ending, type Exchange, type Stoppable, type StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
 import { createMeter, type Meter } from './meter.js'
 import { ownHeaders } from './refuse.js'
@@ -270,7 +270,7 @@ export class Delivery implements UpstreamSink, Stoppable {
       estimate: endpoint?.estimate !== undefined,
       requestBytes: promptBytes,
       stated: dialect.usageHeaders && reply ? statedUsage(dialect.usageHeaders, reply.headers) : undefined,
-      characters: inspected?.characters ?? 0,
+      assumed: assumedBy(this.#exchange),
     })
   }
 

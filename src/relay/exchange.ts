@@ -179,3 +179,9 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at
 
 /** Of a text that a client chose, so much is written down. */
 const longest = 200
+
+/** What the request says of the bill, for replies that do not. */
+export function assumedBy({ endpoint, inspected }: Exchange): Pick<Usage, 'units' | 'unit'> | undefined {
+  if (inspected?.characters) return { units: inspected.characters, unit: 'characters' }
+  return endpoint?.perCall && { units: 1, unit: endpoint.perCall }
+}

@@ -22,8 +22,8 @@ export interface MeterOptions {
   readonly requestBytes: number
   /** What the reply's head stated. */
   readonly stated?: Usage | undefined
-  /** Characters of the request that are billed, where the reply tells nothing; 0: none. */
-  readonly characters?: number
+  /** What the request lets us tell of the bill, where the reply tells nothing. */
+  readonly assumed?: Pick<Usage, 'units' | 'unit'> | undefined
 }
 
 export interface Metered {
@@ -78,14 +78,14 @@ function formatOf(contentType: string | undefined): Format {
   return type.endsWith('json') ? 'json' : 'other'
 }
 
-function conclude(reading: Reading, { estimate, requestBytes, stated, characters }: MeterOptions, tail: Buffer | undefined): Metered {
+function conclude(reading: Reading, { estimate, requestBytes, stated, assumed }: MeterOptions, tail: Buffer | undefined): Metered {
   const { usage, model, textBytes } = reading
   const more = { ...(tail ? { tail } : {}), ...(model === undefined ? {} : { model }) }
   const outputTokens = Math.ceil(textBytes / bytesPerToken)
   if (usage && (outputTokens === 0 || usage === stated)) return { ...more, usage, source: 'provider' }
   // the stream broke off before its last counts
   if (usage) return { ...more, usage: { ...usage, outputTokens: usage.outputTokens + outputTokens }, source: 'estimated' }
-  if (characters) return { ...more, usage: { ...noUsage, units: characters, unit: 'characters' }, source: 'estimated' }
+  if (assumed) return { ...more, usage: { ...noUsage, ...assumed }, source: 'estimated' }
   if (!estimate) return { ...more, usage: undefined, source: 'none' }
   return { ...more, usage: estimated(requestBytes, outputTokens), source: 'estimated' }
 }
@@ -235,7 +235,7 @@ export function createMeter(options: MeterOptions): Meter {
   if (status < 200 || status >= 300) return unread
   const format = formatOf(options.contentType)
   if ((contentEncoding && contentEncoding !== 'identity') || format === 'other') {
-    if (options.stated || options.characters) return silentMeter(options)
+    if (options.stated || options.assumed) return silentMeter(options)
     return options.estimate ? blindMeter(options) : unread
   }
   if (format === 'frames') return frameMeter(options)

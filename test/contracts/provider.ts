@@ -27,7 +27,7 @@ export const usageFixtures: readonly UsageFixture[] = readdirSync(folder).map(fi
 /** A path the pattern stands for. */
 export function samplePath(pattern: string, rest = '/thing'): string {
   return pattern
-    .replace('{model}', 'some-model')
+    .replace(/\{model\+?\}/, 'some-model')
     .replace(/\/\*\*$/, rest)
     .replaceAll('*', 'x1')
 }
@@ -54,11 +54,11 @@ function disguises(path: string): string[] {
 
 function testEndpoints(t: Test, provider: Provider): void {
   for (const endpoint of provider.endpoints) {
-    t.match(endpoint.pattern, /^\/[A-Za-z0-9_\-./:*{}]*$/)
+    t.match(endpoint.pattern, /^\/[A-Za-z0-9_\-./:*{}+]*$/)
     t.match(endpoint.method, /^(?:[A-Z]+|\*)$/)
     t.doesNotThrow(() => compilePointers(endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))), endpoint.pattern)
     const inPath = endpoint.models.some(place => place.in === 'path')
-    t.equal(inPath, endpoint.pattern.includes('{model}'), `${endpoint.pattern} says where its model stands`)
+    t.equal(inPath, /\{model\+?\}/.test(endpoint.pattern), `${endpoint.pattern} says where its model stands`)
   }
 }
 
@@ -86,7 +86,7 @@ function testOpen(t: Test, provider: Provider): void {
     const path = samplePath(endpoint.pattern)
     const found = matchEndpoint(provider, method(endpoint), path)
     t.ok(found.kind === 'endpoint' && found.endpoint.class === 'inference', `${method(endpoint)} ${path}`)
-    if (endpoint.pattern.includes('{model}') && found.kind === 'endpoint') t.equal(found.model, 'some-model')
+    if (/\{model\+?\}/.test(endpoint.pattern) && found.kind === 'endpoint') t.equal(found.model, 'some-model')
   }
 }
 

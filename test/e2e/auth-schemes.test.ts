@@ -14,7 +14,7 @@ t.test('a key travels as its scheme says, and beside it nothing that the client 
     'header:authorization:Token': { authorization: `Token ${secret}` },
     'header:authorization:Key': { authorization: `Key ${secret}` },
     'header:authorization': { authorization: secret },
-    'header:x-subscription-token': { 'x-subscription-token': secret },
+    'header:x-service-token': { 'x-service-token': secret },
     'query:appid': {},
   }
   const names = Object.keys(schemes).map((_, at) => `service-${at}`)
@@ -37,7 +37,7 @@ t.test('a key travels as its scheme says, and beside it nothing that the client 
   const daemon = await home.serve()
   const ask = async (provider: string) => {
     upstream.forget()
-    const headers = { 'x-subscription-token': 'of-the-client', 'x-gateway-key': 'of-the-client', 'x-api-key': token }
+    const headers = { 'x-service-token': 'of-the-client', 'x-gateway-key': 'of-the-client', 'x-api-key': token }
     const answer = await call(daemon, {
       path: `/${provider}${provider === 'openai' ? '/v1' : ''}/chat/completions?x=1&appid=of-the-client`,
       body: '{"model":"m"}',
@@ -51,7 +51,7 @@ t.test('a key travels as its scheme says, and beside it nothing that the client 
   for (const [at, expected] of Object.values(schemes).entries()) {
     const got = await ask(names[at] as string)
     t.equal(got?.header('authorization'), expected.authorization)
-    if (expected['x-subscription-token']) t.equal(got?.header('x-subscription-token'), secret)
+    if (expected['x-service-token']) t.equal(got?.header('x-service-token'), secret)
     if (at === 5) t.equal(got?.target, `/v1/chat/completions?x=1&appid=${encodeURIComponent(secret)}`)
     t.notMatch(got?.rawHead, token)
   }
