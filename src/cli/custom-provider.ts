@@ -15,9 +15,7 @@ type Described = Pick<NewKey, 'baseUrl' | 'allowPrivate' | 'auth' | 'dialect'>
 
 /** Checks a provider's name and the flags that come with it. Throws `unknown_provider`, `usage`, `base_url_refused`. */
 export async function checkProvider(name: string, options: CustomOptions): Promise<Described> {
-  const { dialects, findDialect, findProvider, formatAuthScheme, isProviderName, parseAuthScheme, providers } = await import(
-    '../providers/index.js'
-  )
+  const { dialects, findDialect, findProvider, formatAuthScheme, isProviderName, parseAuthScheme } = await import('../providers/index.js')
   const row = findProvider(name)
   const known = row !== undefined
   if (!known && !isProviderName(name)) {
@@ -28,7 +26,7 @@ export async function checkProvider(name: string, options: CustomOptions): Promi
   }
   if (!known && options.baseUrl === undefined) {
     throw new SoakpError('unknown_provider', `${shown(name)} is not built in.`, {
-      hint: `built in: ${providers.map(provider => provider.id).join(', ')}; any other needs --base-url URL`,
+      hint: '`soakp key providers` lists those that are; any other needs --base-url URL',
     })
   }
   if (row?.baseUrl?.required && options.baseUrl === undefined) {

@@ -23,6 +23,7 @@ import { keyAdd } from './key-add.js'
 import { keyDisable } from './key-disable.js'
 import { keyEnable } from './key-enable.js'
 import { keyList } from './key-list.js'
+import { keyProviders } from './key-providers.js'
 import { keyRemove } from './key-remove.js'
 import { keyRotate } from './key-rotate.js'
 import { keySet } from './key-set.js'
@@ -58,7 +59,7 @@ export const commands: readonly (MakeCommand | Group)[] = [
   {
     name: 'key',
     description: 'the AI provider keys in the vault',
-    commands: [keyAdd, keyList, keyShow, keyVerify, keySet, keyRotate, keyWake, keyDisable, keyEnable, keyRemove],
+    commands: [keyAdd, keyList, keyShow, keyVerify, keySet, keyRotate, keyWake, keyDisable, keyEnable, keyRemove, keyProviders],
   },
   {
     name: 'token',
