@@ -141,7 +141,7 @@ async function providersPage() {
     'Providers',
     `\`/{name}\` stands for the provider's origin: what follows it is the provider's own path. Any other service is added with \`soakp key add NAME --base-url URL\`, with \`--auth\` and \`--dialect\` where it is not spoken to like OpenAI.`,
     table(['name', 'service', 'stands for', 'dialect', 'how its key travels', 'OpenAI-compatible at'], rows),
-    `## Each of them
+    `## Endpoints
 
 A grant opens the *inference* endpoints of its providers by itself. What belongs to the whole account at the provider (*account*), hands out credentials (*credential*) or runs the account (*administration*) stays closed unless the grant names it with \`--endpoints\`;
 so does a path that is in no table, until a grant names it or is made with \`--endpoints '*'\`, which opens what is new but none of the three kinds above. \`*\` stands for one segment, \`**\` for the rest of the path; a path without a method stands for any.`,
