@@ -15,6 +15,7 @@ const processingMs = 300_000
 const staleMs = 3 * 86_400_000
 /** A lost newOrder is looked for among so many. */
 const lookedAt = 20
+const maxPages = 100
 
 export interface OrderWishes {
   readonly identifiers: readonly Identifier[]
@@ -96,13 +97,26 @@ async function findLost(session: Session, { identifiers, profile }: OrderWishes)
   const accountUrl = session.accountUrl ?? ''
   const { orders } = readAccount((await session.post('account', accountUrl, null)).data, accountUrl)
   if (orders === undefined) return undefined
-  const listed = await session.post('orders', orders, null).catch(() => undefined)
-  for (const url of readOrderList(listed?.data).slice(-lookedAt).reverse()) {
+  const listed = await listOrders(session, orders)
+  for (const url of listed.slice(-lookedAt).reverse()) {
     const order = await readKept(session, url)
     const open = order?.status === 'pending' || order?.status === 'ready'
     if (order !== undefined && open && order.profile === profile && sameIdentifiers(order.identifiers, identifiers)) return order
   }
   return undefined
+}
+
+/** All pages of the list: the newest orders stand on the last. */
+async function listOrders(session: Session, first: string): Promise<string[]> {
+  const urls: string[] = []
+  let page: string | undefined = first
+  for (let count = 0; page !== undefined && count < maxPages; count++) {
+    // a convenience that not every CA offers, though it names the URL
+    const reply: Reply | undefined = await session.post('orders', page, null).catch(() => undefined)
+    urls.push(...readOrderList(reply?.data))
+    page = linksTo(reply?.headers.link, 'next', page)[0]
+  }
+  return urls
 }
 
 /**
@@ -172,7 +186,8 @@ export async function download(session: Session, order: Order, issuer: string | 
   const first = await session.post('certificate', order.certificate, null)
   if (issuer === undefined) return pem(first)
   const others: string[] = []
-  for (const url of alternates(first.headers.link, order.certificate)) others.push(pem(await session.post('other chain', url, null)))
+  for (const url of linksTo(first.headers.link, 'alternate', order.certificate))
+    others.push(pem(await session.post('other chain', url, null)))
   const chains = [pem(first), ...others]
   const chosen = preferredChain(chains, issuer)
   if (chosen !== undefined) return chosen
@@ -182,10 +197,12 @@ export async function download(session: Session, order: Order, issuer: string | 
 }
 
 /** `Link: <url>;rel="alternate"`, as often as there are others: RFC 8555 section 7.4.2. */
-export function alternates(header: string | undefined, base: string): string[] {
-  return [...(header ?? '').matchAll(/<([^>]+)>\s*((?:;[^,<]*)*)/g)].flatMap(([, url = '', parameters = '']) =>
-    /;\s*rel\s*=\s*"?alternate"?\s*(?:;|$)/i.test(parameters.trim()) && URL.canParse(url, base) ? [new URL(url, base).href] : [],
-  )
+export function linksTo(header: string | undefined, relation: string, base: string): string[] {
+  const links = [...(header ?? '').matchAll(/<([^>]+)>\s*((?:;[^,<]*)*)/g)]
+  return links.flatMap(([, url = '', parameters = '']) => {
+    const named = parameters.split(';').some(each => /^rel\s*=\s*"?([^"]*)"?$/i.exec(each.trim())?.[1]?.toLowerCase() === relation)
+    return named && URL.canParse(url, base) ? [new URL(url, base).href] : []
+  })
 }
 
 function pem({ data }: Reply): string {

@@ -17,7 +17,11 @@ const skip = lacking('pebble', 'named', 'nsupdate', 'openssl')
 function startChild(order: ChildOrder): { readonly child: ChildProcess; said(): string; readonly ended: Promise<unknown> } {
   const child = spawn(process.execPath, [childFile, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => void (said += part.toString()))
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (part: Buffer) => {
+      said += part.toString()
+    })
+  }
   return { child, said: () => said, ended: once(child, 'exit') }
 }
 
