@@ -73,6 +73,7 @@ const rows: readonly Endpoint[] = [
   endpoint('inference', 'POST /v1/audio-isolation/stream'),
   endpoint('inference', 'POST /v1/forced-alignment'),
   endpoint('inference', 'GET /v1/models'),
+  endpoint('inference', 'GET /v1/audio-effects/catalog'),
   endpoint('inference', 'GET /v1/text-to-speech/*/stream-input', { models: inQuery }),
   endpoint('inference', 'GET /v1/text-to-speech/*/multi-stream-input', { models: inQuery }),
   endpoint('inference', 'GET /v1/speech-to-text/realtime', { models: inQuery }),

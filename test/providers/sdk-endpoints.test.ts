@@ -1,6 +1,6 @@
 import t from 'tap'
 import { findProvider, matchEndpoint } from '../../src/providers/index.js'
-import { type SdkCall, speakeasyCalls, stainlessCalls } from '../support/sdk-endpoints.js'
+import { fernCalls, type SdkCall, speakeasyCalls, stainlessCalls } from '../support/sdk-endpoints.js'
 
 // The official SDKs are the most complete list of a provider's calls: a new one that they learn shows up here.
 
@@ -69,6 +69,57 @@ const subjects: Readonly<Record<string, Subject>> = {
       'POST /v1/fim/completions',
       'POST /v1/moderations',
       'POST /v1/ocr',
+    ],
+  },
+  cohere: {
+    calls: fernCalls('node_modules/cohere-ai/dist'),
+    atLeast: 40,
+    open: [
+      'GET /v1/models',
+      'GET /v1/models/x1',
+      'POST /v1/chat',
+      'POST /v1/classify',
+      'POST /v1/detokenize',
+      'POST /v1/embed',
+      'POST /v1/generate',
+      'POST /v1/rerank',
+      'POST /v1/summarize',
+      'POST /v1/tokenize',
+      'POST /v2/audio/transcriptions',
+      'POST /v2/chat',
+      'POST /v2/embed',
+      'POST /v2/parse',
+      'POST /v2/rerank',
+    ],
+  },
+  elevenlabs: {
+    calls: fernCalls('node_modules/@elevenlabs/elevenlabs-js/api'),
+    atLeast: 400,
+    open: [
+      'GET /v1/audio-effects/catalog',
+      'GET /v1/models',
+      'POST /v1/audio-isolation',
+      'POST /v1/audio-isolation/stream',
+      'POST /v1/forced-alignment',
+      'POST /v1/music',
+      'POST /v1/music/detailed',
+      'POST /v1/music/detailed/stream',
+      'POST /v1/music/plan',
+      'POST /v1/music/stem-separation',
+      'POST /v1/music/stream',
+      'POST /v1/music/video-to-music',
+      'POST /v1/sound-generation',
+      'POST /v1/speech-to-speech/x1',
+      'POST /v1/speech-to-speech/x1/stream',
+      'POST /v1/speech-to-text',
+      'POST /v1/text-to-dialogue',
+      'POST /v1/text-to-dialogue/stream',
+      'POST /v1/text-to-dialogue/stream/with-timestamps',
+      'POST /v1/text-to-dialogue/with-timestamps',
+      'POST /v1/text-to-speech/x1',
+      'POST /v1/text-to-speech/x1/stream',
+      'POST /v1/text-to-speech/x1/stream/with-timestamps',
+      'POST /v1/text-to-speech/x1/with-timestamps',
     ],
   },
 }

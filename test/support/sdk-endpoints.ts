@@ -33,3 +33,13 @@ export function speakeasyCalls(folder: string): SdkCall[] {
   }
   return [...calls].sort()
 }
+
+/** `url: core.url.join(…, "v2/chat")` and `method: "POST"` on the next line: how SDKs made by Fern are written. */
+export function fernCalls(folder: string): SdkCall[] {
+  const call = /core\.url\.join\([^\n]*, ([`"])(v\d[^\n]*?)\1\),\s+method: "([A-Z]+)"/g
+  const calls = new Set<SdkCall>()
+  for (const source of sources(folder)) {
+    for (const [, , path = '', method = ''] of source.matchAll(call)) calls.add(`${method} /${filled(path)}`)
+  }
+  return [...calls].sort()
+}
