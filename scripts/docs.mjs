@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { prune } from './prepare.mjs'
-import { authText, providerSection } from './provider-docs.mjs'
+import { authText, providerSection, sdks } from './provider-docs.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const compiled = name => import(pathToFileURL(join(root, 'dist/src', name)).href)
@@ -128,7 +128,9 @@ function everyCommand(command, before = '') {
 }
 
 async function providersPage() {
-  const { providers } = await compiled('providers/index.js')
+  const { findProvider, providers } = await compiled('providers/index.js')
+  const strays = Object.keys(sdks).filter(id => !findProvider(id))
+  if (strays.length > 0) throw new Error(`scripts/provider-docs.mjs names SDKs of ${strays.join(', ')}, which are no providers`)
   const rows = providers.map(({ id, aliases = [], title, origin, baseUrl, dialect, auth: scheme, compatiblePath }) => [
     [id, ...aliases].map(name => `\`${name}\``).join(', '),
     title,

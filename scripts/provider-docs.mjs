@@ -3,7 +3,7 @@
 const daemon = 'https://localhost:3033'
 
 /** SDKs that want another base URL than the OpenAI-compatible one: what to give them, behind the provider's name. Verified against the packages. */
-const sdks = {
+export const sdks = {
   openai: [['/v1', '`openai`, `@ai-sdk/openai`, `@langchain/openai`']],
   anthropic: [
     ['', '`@anthropic-ai/sdk`, `@langchain/anthropic`'],
@@ -32,12 +32,13 @@ const sdks = {
     ['/v2', '`@ai-sdk/cohere`'],
   ],
   elevenlabs: [['', '`@elevenlabs/elevenlabs-js` (`baseUrl`)']],
-  azure: [
+  'azure-openai': [
     ['', '`AzureOpenAI` of `openai` (`endpoint`)'],
     ['/openai', '`@ai-sdk/azure`'],
   ],
   brave: [['/res/v1', 'whatever speaks HTTP; the token as `X-Subscription-Token`']],
   deepl: [['', '`deepl-node` (`serverUrl`)']],
+  bedrock: [['', '`@ai-sdk/amazon-bedrock`, with a Bedrock API key']],
 }
 
 const code = text => `\`${text}\``

@@ -149,6 +149,32 @@ export function testProvider(t: Test, provider: Provider): void {
     for (const status of twice) t.notOk(provider.keyRefused(status, ''), `${status} is told by the body`)
     t.ok(check.works.length + check.refused.length > twice.length * 2)
   })
+  t.test(`${id}: where it says that it speaks to other SDKs, what they call first is open, in their dialect`, async t => {
+    const open = (path: string) => {
+      const found = matchEndpoint(provider, 'POST', path)
+      return found.kind === 'endpoint' && found.endpoint.class === 'inference' ? (found.endpoint.dialect ?? provider.dialect) : undefined
+    }
+    const { compatiblePath, messagesPath } = provider
+    if (compatiblePath !== undefined) {
+      const first = ['/chat/completions', '/responses', '/embeddings'].map(path => open(compatiblePath + path)).find(dialect => dialect)
+      t.ok(first, compatiblePath)
+      t.ok(first?.usageMembers.includes('usage'), 'usage is read as OpenAI states it')
+    }
+    if (messagesPath !== undefined) t.equal(open(`${messagesPath}/messages`)?.name, 'anthropic')
+  })
+  t.test(`${id}: its hosts are told apart by what a path begins with`, async t => {
+    const { hosts = [], baseUrl } = provider
+    for (const { prefix, origin } of hosts) {
+      t.match(prefix, /^(?:\/[a-z0-9._-]+)+$/)
+      t.equal(new URL(origin).origin, origin)
+      t.ok(
+        provider.endpoints.some(endpoint => endpoint.pattern.startsWith(`${prefix}/`)),
+        `${prefix} is in some row`,
+      )
+    }
+    t.equal(new Set(hosts.map(host => host.prefix)).size, hosts.length)
+    if (baseUrl) t.match(baseUrl.note, /[.]$/)
+  })
   t.test(`${id}: its rows are well formed`, async t => testEndpoints(t, provider))
   t.test(`${id}: what is closed is closed in every spelling`, async t => testClosed(t, provider))
   t.test(`${id}: what is open is not closed by another row`, async t => testOpen(t, provider))
