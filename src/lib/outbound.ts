@@ -2,6 +2,7 @@ import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { SoakpError } from '../errors.js'
+import { createHttp1Client, type Http1Client } from './http1-client.js'
 import { isLoopbackAddress, isPublicAddress } from './ip.js'
 import { type Connect, type DialListener, type Dialling, type DialRequest, dialSocket } from './outbound-socket.js'
 import { survivePausedEnd } from './paused-end.js'
@@ -22,6 +23,8 @@ export interface Outbound {
   pool(origin: string, allowPrivate: boolean): Pool
   /** Opens a WebSocket, on a connection of its own, by the same rules. Throws `base_url_refused` as `pool` does. */
   dial(origin: string, allowPrivate: boolean, request: DialRequest, listener: DialListener): Dialling
+  /** The same for calls that are in memory, which is most of them: it costs less. Throws as `pool`. */
+  client(origin: string, allowPrivate: boolean): Http1Client
   close(): Promise<void>
 }
 
@@ -52,9 +55,11 @@ export function checkBaseUrl(text: string, allowPrivate: boolean): URL {
 
 export function createOutbound(options: OutboundOptions): Outbound {
   const pools = new Map<string, Pool>()
+  const clients = new Map<string, Http1Client>()
+  const nameOf = (origin: string, allowPrivate: boolean) => (allowPrivate ? `private ${origin}` : origin)
   return {
     pool(origin, allowPrivate) {
-      const name = allowPrivate ? `private ${origin}` : origin
+      const name = nameOf(origin, allowPrivate)
       let pool = pools.get(name)
       if (!pool) {
         checkBaseUrl(origin, allowPrivate)
@@ -67,8 +72,19 @@ export function createOutbound(options: OutboundOptions): Outbound {
       const url = checkBaseUrl(origin, allowPrivate)
       return dialSocket(makeConnector(allowPrivate, options.connectTimeoutMs) as Connect, url, request, listener)
     },
+    client(origin, allowPrivate) {
+      const name = nameOf(origin, allowPrivate)
+      let client = clients.get(name)
+      if (!client) {
+        client = makeClient(checkBaseUrl(origin, allowPrivate), allowPrivate, options)
+        clients.set(name, client)
+      }
+      return client
+    },
     async close() {
       const open = [...pools.values()]
+      for (const client of clients.values()) client.close()
+      clients.clear()
       pools.clear()
       await Promise.all(open.map(pool => pool.destroy()))
     },
@@ -81,6 +97,23 @@ function makeConnector(allowPrivate: boolean, timeoutMs: number): ReturnType<typ
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
     ...(allowPrivate ? {} : { lookup: publicLookup }),
+  })
+}
+
+function makeClient(url: URL, allowPrivate: boolean, options: OutboundOptions): Http1Client {
+  const connector = makeConnector(allowPrivate, options.connectTimeoutMs)
+  const to = {
+    hostname: bareHost(url.hostname),
+    host: url.host,
+    protocol: url.protocol,
+    port: url.port,
+    servername: isIP(bareHost(url.hostname)) ? '' : url.hostname,
+  }
+  return createHttp1Client({
+    host: url.host,
+    connect: done => void connector(to, (...[error, socket]) => done(error, socket)),
+    headTimeoutMs: options.headTimeoutMs,
+    idleTimeoutMs: options.idleTimeoutMs,
   })
 }
 

@@ -76,22 +76,45 @@ export function fillIn(socket: Socket): void {
 }
 
 function writeFilled(socket: Socket, write: Socket['write'], head: string, at: number): boolean {
-  const end = head.indexOf('~', at + mark.length)
-  const waiting = places[Number.parseInt(head.slice(at + mark.length, end), 10)]
-  const secret = waiting?.text === head.slice(at, end + 1) ? waiting.take() : undefined
-  if (secret === undefined) {
+  const bytes = filled(head, at, none)
+  if (bytes === undefined) {
     // a stand-in that went out would look like a wrong key to the provider
     socket.destroy(new Error('the request was withdrawn'))
     return false
   }
-  const size = at + secret.length + head.length - end - 1
+  return Reflect.apply(write, socket, [bytes, () => bytes.fill(0)])
+}
+
+const none = Buffer.alloc(0)
+
+/**
+ * The bytes of a head, with the secret in the place of its stand-in, and of the body behind it. Whoever writes them wipes them then. Undefined: the request
+ * was withdrawn.
+ */
+export function fillHead(head: string, body: Buffer = none): Buffer | undefined {
+  const at = head.indexOf(mark)
+  if (at !== -1) return filled(head, at, body)
+  const bytes = Buffer.allocUnsafe(head.length + body.length)
+  bytes.write(head, 'latin1')
+  bytes.set(body, head.length)
+  return bytes
+}
+
+function filled(head: string, at: number, body: Buffer): Buffer | undefined {
+  const end = head.indexOf('~', at + mark.length)
+  const waiting = places[Number.parseInt(head.slice(at + mark.length, end), 10)]
+  const secret = waiting?.text === head.slice(at, end + 1) ? waiting.take() : undefined
+  if (secret === undefined) return undefined
+  const restAt = at + secret.length
+  const bodyAt = restAt + head.length - end - 1
   // of the shared pool, which lies outside the heap too; wiped as soon as the kernel has it
-  const bytes = Buffer.allocUnsafe(size)
+  const bytes = Buffer.allocUnsafe(bodyAt + body.length)
   bytes.write(head.slice(0, at), 'latin1')
   bytes.set(secret, at)
-  bytes.write(head.slice(end + 1), at + secret.length, 'latin1')
+  bytes.write(head.slice(end + 1), restAt, 'latin1')
+  bytes.set(body, bodyAt)
   secret.fill(0)
-  return Reflect.apply(write, socket, [bytes, () => bytes.fill(0)])
+  return bytes
 }
 
 const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')

@@ -1,5 +1,6 @@
 import type { Pool } from 'undici'
 import { SoakpError } from '../errors.js'
+import type { Http1Client, PlainRequest } from '../lib/http1-client.js'
 import { isPromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
@@ -11,7 +12,7 @@ import { type Authorized, Awaited, authorizeCall } from './authorized.js'
 import type { Exchange } from './exchange.js'
 import { addCredential, dropHeader, requestHeaders } from './headers.js'
 import { credentialOf, targetOf } from './target.js'
-import { send } from './upstream.js'
+import { send, sendPlain } from './upstream.js'
 
 /** Query parameters that carry credentials in one API or another, or that change what a request is: none travels. Names in lower case, decoded. */
 const neverInQuery: ReadonlySet<string> = new Set([
@@ -79,25 +80,28 @@ export function forward(
     secret.wipe()
     return route.provider.serve({ method, path: target.path + queryOf(call.query, auth, ''), headers, body }, sink)
   }
-  const pool = poolFor(outbound, target.origin, key.allowPrivate, secret)
+  const way = wayOut(outbound, target.origin, key.allowPrivate, secret, body === undefined || Buffer.isBuffer(body))
   if (route.provider.authorize && key.auth === null) {
     const path = target.path + cleanQuery(call.query, undefined)
     const whole = Buffer.isBuffer(body) ? body : undefined
     const unauthorized = { method, origin: target.origin, path, headers, body: whole }
     const authorized = authorizeCall(route.provider, unauthorized, secret, outbound, key.allowPrivate)
-    const go = (given: Authorized) => leave(exchange, pool, { method, path, headers: given.headers, body }, sink, given.credential)
+    const go = (given: Authorized) => leave(exchange, way, { method, path, headers: given.headers, body }, sink, given.credential)
     return isPromise(authorized) ? new Awaited(authorized, sink, go) : go(authorized)
   }
   const credential = credentialOf(secret, auth)
   secret.wipe()
   addCredential(headers, auth, credential.text)
   const path = target.path + queryOf(call.query, auth, credential.text)
-  return leave(exchange, pool, { method, path, headers, body }, sink, credential)
+  return leave(exchange, way, { method, path, headers, body }, sink, credential)
 }
 
-function poolFor(outbound: Outbound, origin: string, allowPrivate: boolean, secret: Secret): Pool {
+/** What is in memory goes by the plain client, what streams by the pool. */
+type WayOut = { readonly pool: Pool } | { readonly client: Http1Client }
+
+function wayOut(outbound: Outbound, origin: string, allowPrivate: boolean, secret: Secret, isPlain: boolean): WayOut {
   try {
-    return outbound.pool(origin, allowPrivate)
+    return isPlain ? { client: outbound.client(origin, allowPrivate) } : { pool: outbound.pool(origin, allowPrivate) }
   } catch (error) {
     secret.wipe()
     throw error
@@ -106,17 +110,17 @@ function poolFor(outbound: Outbound, origin: string, allowPrivate: boolean, secr
 
 function leave(
   exchange: Exchange,
-  pool: Pool,
+  way: WayOut,
   request: UpstreamRequest,
   sink: UpstreamSink,
   credential: Pick<StandIn, 'withdraw'>,
 ): UpstreamReply {
-  const sent = (bytes: number) => {
-    // a body that was read is counted already
-    if (!Buffer.isBuffer(request.body)) exchange.bytesIn += bytes
-  }
   try {
-    return send(pool, request, sink, sent, credential)
+    if ('client' in way) return sendPlain(way.client, request as PlainRequest, sink, credential)
+    const sent = (bytes: number) => {
+      exchange.bytesIn += bytes
+    }
+    return send(way.pool, request, sink, sent, credential)
   } catch (error) {
     credential.withdraw()
     throw error

@@ -1,6 +1,7 @@
 import type { Dispatcher, Pool } from 'undici'
 import { errors as undiciErrors } from 'undici'
 import { SoakpError } from '../errors.js'
+import type { Http1Client, PlainRequest, Taker, Underway } from '../lib/http1-client.js'
 import type { StandIn } from '../lib/stand-in.js'
 import type { UpstreamReply, UpstreamRequest, UpstreamSink } from '../providers/provider.js'
 
@@ -24,6 +25,55 @@ export function send(
     relayed as unknown as Dispatcher.DispatchHandler,
   )
   return relayed
+}
+
+/** Sends a request that is in memory. As `send`. */
+export function sendPlain(
+  client: Http1Client,
+  request: PlainRequest,
+  sink: UpstreamSink,
+  credential: Pick<StandIn, 'withdraw'>,
+): UpstreamReply {
+  const relayed = new Plain(sink, credential)
+  relayed.underway = client.send(request, relayed)
+  return relayed
+}
+
+class Plain implements Taker, UpstreamReply {
+  readonly #sink: UpstreamSink
+  readonly #credential: Pick<StandIn, 'withdraw'>
+  underway: Underway | undefined
+
+  constructor(sink: UpstreamSink, credential: Pick<StandIn, 'withdraw'>) {
+    this.#sink = sink
+    this.#credential = credential
+  }
+
+  head(status: number, headers: readonly string[]): void {
+    this.#sink.head(status, headers)
+  }
+
+  data(chunk: Buffer): boolean {
+    return this.#sink.data(chunk)
+  }
+
+  end(): void {
+    this.#sink.end()
+  }
+
+  fail(error: Error, sent: boolean): void {
+    this.#credential.withdraw()
+    this.#sink.fail(explain(error, sent))
+  }
+
+  abort(): void {
+    this.#credential.withdraw()
+    this.underway?.abort()
+  }
+
+  resume(): void {
+    this.underway?.resume()
+  }
 }
 
 /** undici's view of a request on one side, ours on the other. */
