@@ -1,11 +1,16 @@
 import { SoakpError } from '../../errors.js'
+import { acmeDns } from './acme-dns.js'
 import { cloudflare } from './cloudflare.js'
 import { desec } from './desec.js'
 import { digitalocean } from './digitalocean.js'
 import { dnsimple } from './dnsimple.js'
+import { duckdns } from './duckdns.js'
+import { exec } from './exec.js'
 import { gandi } from './gandi.js'
 import { hetzner } from './hetzner.js'
+import { httpreq } from './httpreq.js'
 import { linode } from './linode.js'
+import { manual } from './manual.js'
 import { ovh } from './ovh.js'
 import { porkbun } from './porkbun.js'
 import { powerdns } from './powerdns.js'
@@ -15,13 +20,18 @@ import { vultr } from './vultr.js'
 
 /** Every DNS provider, in the order in which they are listed. */
 export const dnsProviders: readonly DnsProvider[] = [
+  acmeDns,
   cloudflare,
   desec,
   digitalocean,
   dnsimple,
+  duckdns,
+  exec,
   gandi,
   hetzner,
+  httpreq,
   linode,
+  manual,
   ovh,
   porkbun,
   powerdns,

@@ -106,6 +106,8 @@ export interface DnsProvider {
   readonly prefixes: readonly string[]
   readonly settings: readonly DnsSetting[]
   readonly capacity: TxtCapacity
+  /** A person has to be there, at a terminal: of no use to renewals. */
+  readonly byHand?: true
   readonly ttl: { readonly minSeconds: number; readonly defaultSeconds: number }
   /** How long a written record may take until every authoritative name server shows it, and how often to look. */
   readonly propagation: { readonly timeoutSeconds: number; readonly intervalSeconds: number }
