@@ -17,6 +17,7 @@ export async function pages() {
     ['docs/cli.md', await cliPage()],
     ['docs/providers.md', await providersPage()],
     ['docs/trust.md', await trustPage()],
+    ['docs/dns-providers.md', await dnsProvidersPage()],
   ])
 }
 
@@ -149,6 +150,60 @@ A grant opens the *inference* endpoints of its providers by itself. What belongs
 so does a path that is in no table, until a grant names it or is made with \`--endpoints '*'\`, which opens what is new but none of the three kinds above. \`*\` stands for one segment, \`**\` for the rest of the path; a path without a method stands for any.`,
     ...providers.map(provider => providerSection(provider, table)),
   )
+}
+
+async function dnsProvidersPage() {
+  const { dnsProviders } = await compiled('tls/dns/index.js')
+  const names = list => list.map(name => `\`${name}\``).join(', ')
+  const overview = dnsProviders.map(({ id, title, aliases, capacity, byHand }) => [
+    `[\`${id}\`](#${anchor(title)})`,
+    title,
+    aliases.length > 0 ? names(aliases) : '-',
+    byHand ? 'a person each time' : { set: 'any number', two: 'the two newest', one: 'one' }[capacity],
+  ])
+  return page(
+    'DNS providers',
+    `Certificates for public names are proved by a TXT record, which soakp writes at your DNS provider, sees on every name server of the zone, and removes again. The variables have the names that lego, Traefik and Caddy use.
+
+A value is taken from the environment, else from \`.env\` in the home, else from the vault. In place of any \`NAME\`, \`NAME_FILE\` may name a file that holds the value; a file that others than its owner can read is refused. Hidden values are never shown, logged or quoted in an error, however a provider spells them when it gives them back.
+
+These belong to every provider, each with the provider's prefix, in seconds: \`PREFIX_TTL\`, \`PREFIX_PROPAGATION_TIMEOUT\` (how long a record may take until every name server shows it), \`PREFIX_POLLING_INTERVAL\` (how often to look) and \`PREFIX_HTTP_TIMEOUT\` (how long one request may take: 30).
+
+## What is done, in order
+
+1. CNAMEs of \`_acme-challenge.NAME\` are followed to where the record really has to be, and the zone and its name servers are found from there: asked of authoritative servers, so that no resolver remembers that there is nothing. A circle is an error that names every step.
+2. All values of a zone go in one write where the provider can, beside whatever others have put at the same names. What will be written is noted in \`certs/dns-journal\` first; if the process dies, the next one removes it, and nothing else.
+3. Every address of every name server that the zone or its parent names is asked, IPv4 and IPv6, until all that answer show the values. Those that do not answer are told. Then soakp waits \`SOAKP_DNS_SETTLE\` and lets the CA look.
+4. Own values are removed, by name and value.
+
+Where the name servers cannot be reached from here, \`SOAKP_DNS_PROPAGATION\` and \`SOAKP_DNS_RESOLVERS\` say whom to ask instead: see [configuration](configuration.md).`,
+    table(['name', 'service', 'also called', 'values at one name'], overview),
+    ...dnsProviders.map(dnsProviderOf),
+  )
+}
+
+const anchor = title =>
+  title
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replace(/\s/g, '-')
+
+function dnsProviderOf({ title, link, prefixes, settings, ttl, propagation, notes }) {
+  const needed = ({ required, byDefault }) =>
+    required === true ? 'needed' : required ? `one way: ${required}` : byDefault ? `\`${byDefault}\`` : 'optional'
+  const rows = settings.map(setting => [
+    [setting.name, ...(setting.aliases ?? [])].map(name => `\`${name}\``).join(' or '),
+    needed(setting),
+    setting.hidden ? 'yes' : 'no',
+    setting.what,
+  ])
+  return [
+    `## ${title}`,
+    rows.length > 0 ? table(['variable', 'needed, or default', 'hidden', 'what it is'], rows) : 'It has no settings.',
+    `Prefix ${prefixes.map(prefix => `\`${prefix}\``).join(' or ')}. TTL ${ttl.defaultSeconds} s${ttl.minSeconds > 0 ? `, at least ${ttl.minSeconds} s` : ''}. Seen within ${propagation.timeoutSeconds} s, looked at every ${propagation.intervalSeconds} s.`,
+    ...(notes.length > 0 ? [notes.map(note => `- ${note}`).join('\n')] : []),
+    `Documentation: <${link}>`,
+  ].join('\n\n')
 }
 
 async function trustPage() {
