@@ -7,6 +7,7 @@ import { dnsimple } from './dnsimple.js'
 import { duckdns } from './duckdns.js'
 import { exec } from './exec.js'
 import { gandi } from './gandi.js'
+import { google } from './google.js'
 import { hetzner } from './hetzner.js'
 import { httpreq } from './httpreq.js'
 import { linode } from './linode.js'
@@ -16,6 +17,7 @@ import { porkbun } from './porkbun.js'
 import { powerdns } from './powerdns.js'
 import type { DnsProvider } from './provider.js'
 import { rfc2136 } from './rfc2136.js'
+import { route53 } from './route53.js'
 import { vultr } from './vultr.js'
 
 /** Every DNS provider, in the order in which they are listed. */
@@ -28,6 +30,7 @@ export const dnsProviders: readonly DnsProvider[] = [
   duckdns,
   exec,
   gandi,
+  google,
   hetzner,
   httpreq,
   linode,
@@ -36,6 +39,7 @@ export const dnsProviders: readonly DnsProvider[] = [
   porkbun,
   powerdns,
   rfc2136,
+  route53,
   vultr,
 ]
 

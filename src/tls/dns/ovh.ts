@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { SoakpError } from '../../errors.js'
-import { renewedToken } from './access-token.js'
+import { renewed } from './access-token.js'
 import { type Api, type OutgoingRequest, openApi } from './api.js'
 import { byRecord } from './by-record.js'
 import { field, list, number, text } from './fields.js'
@@ -173,7 +173,7 @@ function signed(context: DnsContext, anonymous: Api): (request: OutgoingRequest)
 }
 
 function bearer(context: DnsContext, way: 'oauth2' | 'accessToken'): () => Promise<Record<string, string>> {
-  const renewed = renewedToken(context.now, async () => {
+  const token = renewed(context.now, async () => {
     const endpoint = context.setting('OVH_ENDPOINT') ?? 'ovh-eu'
     const tokens = endpoints[endpoint]?.tokens
     if (tokens === undefined)
@@ -193,7 +193,7 @@ function bearer(context: DnsContext, way: 'oauth2' | 'accessToken'): () => Promi
     const { json } = await service.send('POST', '/auth/oauth2/token', { form, idempotent: true })
     return { token: text(field(json, 'access_token')), expiresAtMs: context.now() + number(field(json, 'expires_in')) * 1000 }
   })
-  return async () => ({ authorization: `Bearer ${way === 'oauth2' ? await renewed() : context.setting('OVH_ACCESS_TOKEN')}` })
+  return async () => ({ authorization: `Bearer ${way === 'oauth2' ? (await token()).token : context.setting('OVH_ACCESS_TOKEN')}` })
 }
 
 function complaint(context: DnsContext, body: unknown): string | undefined {

@@ -36,8 +36,10 @@ interface Found {
 /** Throws `dns_settings_incomplete`, naming everything that is missing; `file_refused` for a file that others can read. */
 export function readSettings(provider: DnsProvider, sources: SettingSources): ProviderSettings {
   const found = new Map<string, Found>()
+  // a provider may have a setting of its own that is called so: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
+  const own = new Set(provider.settings.map(({ name }) => name))
   for (const setting of provider.settings) {
-    const value = find(setting, sources)
+    const value = find(setting, sources, own)
     if (value !== undefined) found.set(setting.name, value)
   }
   const missing = whatIsMissing(provider, name => found.get(name)?.name)
@@ -62,12 +64,12 @@ export function readSettings(provider: DnsProvider, sources: SettingSources): Pr
   }
 }
 
-function find(setting: DnsSetting, { variable, sealed }: SettingSources): Found | undefined {
+function find(setting: DnsSetting, { variable, sealed }: SettingSources, own: ReadonlySet<string>): Found | undefined {
   const hidden = setting.hidden === true
   for (const name of [setting.name, ...(setting.aliases ?? [])]) {
     const value = variable(name)
     if (value) return { value: new Secret(value), hidden, name }
-    const file = variable(`${name}_FILE`)
+    const file = own.has(`${name}_FILE`) ? undefined : variable(`${name}_FILE`)
     if (file) return { value: readCredentialFile(file, `${name}_FILE`), hidden, name: `${name}_FILE` }
   }
   const kept = sealed?.get(setting.name)

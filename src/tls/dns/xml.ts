@@ -1,0 +1,22 @@
+import { XMLParser } from 'fast-xml-parser'
+
+const reader = new XMLParser({ ignoreAttributes: true, parseTagValue: false, htmlEntities: true })
+
+/** An XML document as objects: elements by name, text as strings, several of a name as an array. Undefined for what is none. */
+export function readXml(document: string): unknown {
+  if (!document.trimStart().startsWith('<')) return undefined
+  try {
+    return reader.parse(document)
+  } catch {
+    return undefined
+  }
+}
+
+/** One or several of a name, as an array. */
+export function several(value: unknown): readonly unknown[] {
+  return value === undefined || value === '' ? [] : Array.isArray(value) ? value : [value]
+}
+
+export function escapeXml(text: string): string {
+  return text.replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
+}
