@@ -70,7 +70,7 @@ export function providerSection(provider, table) {
   return [`### ${provider.title}`, ...parts.filter(part => part !== '')].join('\n\n')
 }
 
-function address({ id, aliases = [], origin, baseUrl, hosts = [], auth, serve }) {
+function address({ id, aliases = [], origin, baseUrl, hosts = [], auth, authorize, serve }) {
   const names = [id, ...aliases].map(name => code(`/${name}`)).join(' and ')
   if (serve) return `${names} is answered inside soakp. Any key works that does not begin with \`bad\`.`
   const where = baseUrl?.required ? `what \`--base-url\` says: ${code(baseUrl.example)}` : origin
@@ -78,7 +78,8 @@ function address({ id, aliases = [], origin, baseUrl, hosts = [], auth, serve })
   const more = hosts.map(
     host => ` What begins with ${code(`/${id}${host.prefix}`)} goes to ${host.origin}${host.strips ? ', without that beginning' : ''}.`,
   )
-  return `${names} stands for ${where}. Its key travels as ${authText(auth)}.${note}${more.join('')}`
+  const travels = authorize ? `; one that signs calls, or is traded for tokens, does not travel at all` : ''
+  return `${names} ${aliases.length > 0 ? 'stand' : 'stands'} for ${where}. Its key travels as ${authText(auth)}${travels}.${note}${more.join('')}`
 }
 
 /** Base URLs to put into SDKs. */

@@ -50,7 +50,7 @@ export const deepl: Provider = {
     endpoint('inference', 'GET /v2/languages'),
     endpoint('inference', 'GET /v3/languages'),
     endpoint('inference', 'GET /v2/glossary-language-pairs'),
-    ...['/v2', '/v3'].flatMap(version =>
+    ...['/v1', '/v2', '/v3'].flatMap(version =>
       under(version, [
         endpoint('account', '* /document/**'),
         endpoint('account', '* /glossaries/**'),

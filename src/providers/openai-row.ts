@@ -1,6 +1,6 @@
 import { anthropicDialect } from './dialect-anthropic.js'
 import { openaiDialect } from './dialect-openai.js'
-import { endpoint } from './endpoints.js'
+import { endpoint, json } from './endpoints.js'
 import { messagesInference } from './endpoints-anthropic.js'
 import { commonAccount, commonCredential, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
@@ -26,7 +26,10 @@ export function openaiCompatible(row: Row): Provider {
 export const common: readonly Endpoint[] = [...commonInference, ...commonAccount, ...commonCredential]
 
 /** Anthropic's Messages API, where a service of another dialect offers it too. */
-export const messages: readonly Endpoint[] = messagesInference.map(row => ({ ...row, dialect: anthropicDialect }))
+export const messages: readonly Endpoint[] = [
+  ...messagesInference.map(row => ({ ...row, dialect: anthropicDialect })),
+  endpoint('account', '* /messages/batches/**', { models: json('/requests/*/params/model'), dialect: anthropicDialect }),
+]
 
 /** For services whose models are named `maker/model`: some clients leave the slash as it is. */
 export const slashed: Endpoint = endpoint('inference', 'GET /models/*/*')

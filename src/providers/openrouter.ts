@@ -29,6 +29,8 @@ const openrouterRows: readonly Endpoint[] = [
   endpoint('inference', 'GET /models/*/*/endpoints'),
   endpoint('inference', 'GET /parameters/*/*'),
   endpoint('inference', 'GET /providers'),
+  endpoint('inference', 'GET /benchmarks/**'),
+  endpoint('inference', 'GET /classifications/**'),
   endpoint('inference', 'GET /endpoints/zdr'),
   slashed,
   endpoint('account', '* /generation/**'),
