@@ -75,6 +75,20 @@ export async function locate(name: string, view: DnsView): Promise<Place> {
   }
 }
 
+const memory = new WeakMap<DnsView, Map<string, unknown>>()
+
+/** What was found out once under a view is not asked again: an order may have a hundred names in one zone. */
+function remembered<T>(view: DnsView, what: string, find: () => Promise<T>): Promise<T> {
+  const known: Map<string, unknown> = memory.get(view) ?? new Map()
+  memory.set(view, known)
+  // each key stands for one kind of thing
+  const there = known.get(what) as Promise<T> | undefined
+  if (there !== undefined) return there
+  const found = find()
+  known.set(what, found)
+  return found
+}
+
 interface Found {
   readonly zone: string
   readonly servers: readonly NameServer[]
@@ -86,14 +100,15 @@ interface Found {
 /** From a zone that resolvers know down to the one that holds `name`, asking authoritative servers only. */
 async function descend(name: string, view: DnsView): Promise<Found> {
   let zone = await startingZone(name, view)
-  let { servers, lost } = await serversOf(zone, view)
+  let { servers, lost } = await remembered(view, zone, () => serversOf(zone, view))
   for (let depth = 0; depth < longestChain; depth++) {
     const reply = await askAny(servers, { name, type: 'SOA' }, view, zone)
     const target = targetOf(reply.answers, name)
     if (target !== undefined) return { zone, servers, lost, target }
     const below = deeperZone(name, zone, reply)
     if (below === undefined) return { zone, servers, lost }
-    const next = await serversOf(below, view, servers, reply)
+    const above = servers
+    const next = await remembered(view, below, () => serversOf(below, view, above, reply))
     if (next.servers.length === 0)
       throw new SoakpError('dns_not_published', `No name server of ${below} has an address (${next.lost.join(', ')}).`)
     zone = below
@@ -114,7 +129,7 @@ async function startingZone(name: string, view: DnsView): Promise<string> {
   const labels = name.split('.')
   const parsed = parse(name, { validateHostname: false })
   const domain = parsed.domain ?? labels.slice(-2).join('.')
-  const first = await askResolvers({ name: domain, type: 'SOA' }, view)
+  const first = await remembered(view, `SOA ${domain}`, () => askResolvers({ name: domain, type: 'SOA' }, view))
   const owner = soaOwner(first)
   if (owner === domain) return domain
   // a zone of the house that only its own resolvers know, below the domain or above it

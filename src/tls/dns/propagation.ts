@@ -35,9 +35,9 @@ export async function untilSeen(expected: readonly Expected[], view: DnsView, op
   if (mode === 'none' || expected.length === 0) return
   if (mode === 'sleep') return delay(timeoutMs)
   const deadline = now() + timeoutMs
-  if (mode !== 'recursive') await poll(() => lookAtServers(expected, view), options, deadline)
+  if (mode !== 'recursive') await poll(lookout(atServers(expected), view, false), options, deadline)
   // only now: a resolver that is asked too early remembers that there is nothing
-  if (mode !== 'authoritative') await poll(() => lookAtResolvers(expected, view), options, deadline)
+  if (mode !== 'authoritative') await poll(lookout(atResolvers(expected, view), view, true), options, deadline)
   if (options.settleMs > 0) await delay(options.settleMs)
 }
 
@@ -70,39 +70,52 @@ async function poll(
   }
 }
 
-async function lookAtServers(expected: readonly Expected[], view: DnsView): Promise<Look> {
-  const looks = await Promise.all(expected.map(one => lookAt(one, one.place.name, one.place.servers, view)))
-  return {
-    missing: looks.flatMap(look => look.missing),
-    dead: unique(looks.flatMap(look => look.dead)),
-    shown: looks.every(look => look.shown),
+/** One name at one server. */
+interface Spot {
+  readonly name: string
+  readonly values: readonly string[]
+  readonly server: NameServer
+}
+
+/** As many questions are under way at once; more, and servers that guard themselves begin to drop them. */
+const atOnce = 32
+
+/** A function that looks at all spots it has not seen the values at yet. */
+function lookout(spots: readonly Spot[], view: DnsView, recursion: boolean): () => Promise<Look> {
+  const names = new Set(spots.map(({ name }) => name))
+  const shownAt = new Set<string>()
+  let open = spots
+  return async () => {
+    const missing: string[] = []
+    const dead = new Set<string>()
+    const left: Spot[] = []
+    for (let from = 0; from < open.length; from += atOnce) {
+      await Promise.all(
+        open.slice(from, from + atOnce).map(async spot => {
+          const { name, values, server } = spot
+          const who = `${server.name} (${showServer(server)})`
+          const answer = await valuesAt(server, name, view, recursion)
+          if (typeof answer === 'string') dead.add(`${who} ${answer}`)
+          else if (values.every(value => answer.includes(value))) return void shownAt.add(name)
+          else missing.push(`${who} ${answer.length === 0 ? 'shows no TXT' : 'shows only other values'} at ${name}`)
+          left.push(spot)
+        }),
+      )
+    }
+    open = left
+    return { missing: missing.sort(), dead: [...dead].sort(), shown: shownAt.size === names.size }
   }
 }
 
-async function lookAtResolvers(expected: readonly Expected[], view: DnsView): Promise<Look> {
-  const resolvers = view.resolvers.map(resolver => ({ ...resolver, name: 'resolver' }))
-  const looks = await Promise.all(expected.map(one => lookAt(one, one.place.via[0] ?? one.place.name, resolvers, view, true)))
-  return {
-    missing: looks.flatMap(look => look.missing),
-    dead: unique(looks.flatMap(look => look.dead)),
-    shown: looks.every(look => look.shown),
-  }
+function atServers(expected: readonly Expected[]): Spot[] {
+  return expected.flatMap(({ place, values }) => place.servers.map(server => ({ name: place.name, values, server })))
 }
 
-async function lookAt({ values }: Expected, name: string, servers: readonly NameServer[], view: DnsView, recursion = false): Promise<Look> {
-  const missing: string[] = []
-  const dead: string[] = []
-  let shown = false
-  await Promise.all(
-    servers.map(async server => {
-      const who = `${server.name} (${showServer(server)})`
-      const answer = await valuesAt(server, name, view, recursion)
-      if (typeof answer === 'string') dead.push(`${who} ${answer}`)
-      else if (values.every(value => answer.includes(value))) shown = true
-      else missing.push(`${who} ${answer.length === 0 ? 'shows no TXT' : `shows only other values`} at ${name}`)
-    }),
+/** Under the name that a CA begins with, so that the whole chain is looked at. */
+function atResolvers(expected: readonly Expected[], { resolvers }: DnsView): Spot[] {
+  return expected.flatMap(({ place, values }) =>
+    resolvers.map(resolver => ({ name: place.via[0] ?? place.name, values, server: { ...resolver, name: 'resolver' } })),
   )
-  return { missing: missing.sort(), dead: dead.sort(), shown }
 }
 
 /** The TXT values that a server shows at a name; else why it cannot be counted, as the end of a sentence. */
@@ -126,5 +139,3 @@ function txtValues({ answers }: DnsReply, owner?: string): string[] {
     return [Buffer.concat([record.data].flat().map(piece => Buffer.from(piece))).toString()]
   })
 }
-
-const unique = (lines: readonly string[]) => [...new Set(lines)].sort()
