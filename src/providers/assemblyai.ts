@@ -3,6 +3,7 @@ import { endpoint, json, under } from './endpoints.js'
 import { commonInference } from './endpoints-openai.js'
 import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
 import { providerRow } from './row.js'
+import { assemblyaiSockets } from './sockets.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
 
 /** A finished transcript says how long the sound was; LeMUR counts tokens. */
@@ -64,6 +65,7 @@ export const assemblyai = providerRow({
   dialect: assemblyaiDialect,
   keyHints: [{ pattern: /^[0-9a-f]{32}$/ }],
   keyCheck: { method: 'GET', path: '/v2/transcript?limit=1', works: [200], restricted: [402, 403, 429], refused: [401] },
+  sockets: assemblyaiSockets,
   endpoints,
   compatiblePath: '/llm-gateway/v1',
   unverified: ['its gateway for language models'],

@@ -4,6 +4,7 @@ import { commonCredential, commonInference, openaiRows } from './endpoints-opena
 import { messages } from './openai-row.js'
 import type { Endpoint } from './provider.js'
 import { providerRow } from './row.js'
+import { azureSockets } from './sockets.js'
 
 /** What a deployment does. The deployment's name stands for the model: what a body says of one is not heeded there. */
 const deploymentRows: readonly Endpoint[] = [
@@ -53,6 +54,7 @@ export const azureOpenai = providerRow({
   dialect: openaiDialect,
   keyHints: [{ pattern: /^[a-f0-9]{32}$/ }, { pattern: /^[A-Za-z0-9]{84}$/ }],
   keyCheck: { method: 'GET', path: '/openai/models?api-version=2024-10-21', works: [200], restricted: [403, 429], refused: [401] },
+  sockets: azureSockets,
   endpoints,
   compatiblePath: '/openai/v1',
   messagesPath: '/anthropic/v1',

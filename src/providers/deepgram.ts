@@ -1,6 +1,7 @@
 import { endpoint, json } from './endpoints.js'
 import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
 import { providerRow } from './row.js'
+import { deepgramSockets } from './sockets.js'
 import { count, type Json, noUsage, object, unitsOf } from './usage.js'
 
 /** The tokens of what reads a text: summaries, topics, intents, sentiments. */
@@ -79,6 +80,7 @@ export const deepgram = providerRow({
   dialect: deepgramDialect,
   keyHints: [{ pattern: /^[0-9a-f]{40}$/ }],
   keyCheck: { method: 'GET', path: '/v1/auth/token', works: [200], restricted: [402, 403, 429], refused: [401] },
+  sockets: deepgramSockets,
   endpoints,
   unverified: ['the header `dg-char-count`'],
 })

@@ -1,6 +1,7 @@
 import { endpoint, json } from './endpoints.js'
 import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
 import { providerRow } from './row.js'
+import { elevenlabsSockets } from './sockets.js'
 import { noUsage, object, unitsOf } from './usage.js'
 
 /** Transcripts say how long the sound was; speech is counted by the head of its reply. */
@@ -109,6 +110,7 @@ export const elevenlabs = providerRow({
   dialect: elevenlabsDialect,
   keyHints: [{ pattern: /^sk_[a-f0-9]{48}$/ }, { pattern: /^[a-f0-9]{32}$/ }],
   keyCheck: { method: 'GET', path: '/v1/models', works: [200], restricted: [403, 429], refused: [401] },
+  sockets: elevenlabsSockets,
   endpoints: rows,
   keyRefused: (status, body) => status === 401 && badKey.test(body),
   unverified: ['the header `character-cost` of its replies', 'names of some refusals'],
