@@ -65,6 +65,7 @@ export function providerSection(provider, table) {
     checked(provider),
     metered(provider),
     ...endpoints(provider),
+    webSockets(provider),
     unverified(provider),
   ]
   return [`### ${provider.title}`, ...parts.filter(part => part !== '')].join('\n\n')
@@ -131,6 +132,17 @@ function endpoints({ endpoints: rows }) {
     const own = rows.filter(row => row.class === kind)
     return [...byPrefixes(own)].map(([prefixes, calls]) => `${title}${prefixes === '' ? '' : `, under ${prefixes}`}: ${calls.join(', ')}.`)
   })
+}
+
+const estimates = { tokens: 'in model tokens', audioSeconds: 'in seconds of audio' }
+
+function webSockets({ id, sockets = [] }) {
+  if (sockets.length === 0) return ''
+  const rows = sockets.map(({ pattern, class: kind, estimates: unit, textPointers }) => {
+    const metered = textPointers.length > 0 ? 'in characters sent' : (estimates[unit] ?? 'by the connection')
+    return `${code(`/${id}${pattern}`)} (${kind === 'inference' ? 'open' : `closed, as *${kind}*`}; metered ${metered})`
+  })
+  return `[WebSockets](websockets.md): ${rows.join(', ')}.`
 }
 
 /** `/v1beta/openai/models` is `/models` under `/v1beta/openai`. */
