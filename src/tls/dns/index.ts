@@ -1,5 +1,6 @@
 import { SoakpError } from '../../errors.js'
 import { acmeDns } from './acme-dns.js'
+import { azure } from './azure.js'
 import { cloudflare } from './cloudflare.js'
 import { desec } from './desec.js'
 import { digitalocean } from './digitalocean.js'
@@ -23,6 +24,7 @@ import { vultr } from './vultr.js'
 /** Every DNS provider, in the order in which they are listed. */
 export const dnsProviders: readonly DnsProvider[] = [
   acmeDns,
+  azure,
   cloudflare,
   desec,
   digitalocean,
