@@ -201,7 +201,7 @@ function dnsProviderOf({ title, link, prefixes, settings, ttl, propagation, note
     `## ${title}`,
     rows.length > 0 ? table(['variable', 'needed, or default', 'hidden', 'what it is'], rows) : 'It has no settings.',
     `Prefix ${prefixes.map(prefix => `\`${prefix}\``).join(' or ')}. TTL ${ttl.defaultSeconds} s${ttl.minSeconds > 0 ? `, at least ${ttl.minSeconds} s` : ''}. Seen within ${propagation.timeoutSeconds} s, looked at every ${propagation.intervalSeconds} s.`,
-    ...(notes.length > 0 ? [notes.map(note => `- ${note}`).join('\n')] : []),
+    ...(notes.length > 0 ? [notes.map(note => `- ${note.replaceAll('\n', '\n  ')}`).join('\n')] : []),
     `Documentation: <${link}>`,
   ].join('\n\n')
 }

@@ -57,7 +57,7 @@ export const route53: DnsProvider = {
     'Credentials are found as AWS’s own tools find them: variables, web identity, profile, container, machine. Profiles that use SSO or `credential_process` are not understood.',
     'Route 53 answers five requests a second for the whole account.',
     'Private zones are passed over: a CA does not see them.',
-    'China and GovCloud have addresses of their own: SOAKP_DNS_BASE_URL.',
+    'China and GovCloud, which sign for other regions, are not covered.',
   ],
   open(context) {
     const source = awsCredentials(context)
