@@ -166,7 +166,7 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
 export { formatAuthScheme, parseAuthScheme } from './auth-scheme.js'
 export { dialects, findDialect } from './dialects.js'
 export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix, pathReadings } from './match.js'
-export { quotaSpent, retryDelayMs } from './quota.js'
+export { concernsCallOnly, quotaSpent, retryDelayMs } from './quota.js'
 export { namesResource } from './resources.js'
 export { asSocketProvider, isSocketEndpoint } from './socket.js'
 export { onlyUnits, sumUsage } from './socket-usage.js'

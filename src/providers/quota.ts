@@ -47,6 +47,16 @@ export function quotaSpent(status: number, body: string): boolean {
   return codes.has(String(error?.code)) || codes.has(String(error?.type)) || messages.test(message)
 }
 
+/** OpenAI's 429 for one call that is larger than what a whole minute allows: smaller ones are welcome. */
+const tooLarge = /^Request too large/
+
+/** Whether a 429 is about this call alone, so that the key need not rest for others. */
+export function concernsCallOnly(body: string): boolean {
+  if (!body.includes('Request too large')) return false
+  const message = object(errorOf(body))?.message
+  return typeof message === 'string' && tooLarge.test(message)
+}
+
 /** How long a provider asks to wait in the body: Google's `RetryInfo` (google.rpc), `"retryDelay": "37s"`. */
 export function retryDelayMs(body: string): number | undefined {
   const seconds = /"retryDelay"\s*:\s*"(\d{1,6}(?:\.\d+)?)s"/.exec(body)?.[1]

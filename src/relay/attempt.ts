@@ -3,7 +3,7 @@ import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
-import { quotaSpent, retryDelayMs } from '../providers/index.js'
+import { concernsCallOnly, quotaSpent, retryDelayMs } from '../providers/index.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { routeOf } from './authorize.js'
@@ -92,7 +92,8 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       throw new SoakpError('client_gone')
     }
     const delivery = new Delivery(exchange, deliveries)
-    exchange.overheadMs = clock() - exchange.startedAt
+    // before a later attempt the time was the provider's
+    if (exchange.attempt === 1) exchange.overheadMs = clock() - exchange.startedAt
     delivery.attach(forward(exchange, key, secret, bodyOf(exchange, delivery, wait), outbound, delivery))
   }
 
@@ -160,14 +161,14 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       tellVerdict(key, 'spent')
       return true
     }
-    if (status === 429) {
+    if (status === 429 && !concernsCallOnly(text)) {
       const statedMs = retryAfterMs(head.headers, now()) ?? retryDelayMs(text)
       rests.rest(key, restName(exchange), status, statedMs)
       const { rivals } = exchange
       if (rivals) rivals.waitMs = Math.min(rivals.waitMs ?? Number.POSITIVE_INFINITY, statedMs ?? 1000)
       return true
     }
-    return status === 402 || (status >= 500 && exchange.grant?.record.retry5xx === true)
+    return status === 429 || status === 402 || (status >= 500 && exchange.grant?.record.retry5xx === true)
   }
 
   function show(exchange: Exchange, key: KeyRecord, refused: boolean, head: ReplyHead, body: Buffer): MaybePromise<SoakpError | undefined> {

@@ -157,6 +157,19 @@ t.test('a spent quota puts the key to rest until it is woken, in each dialect, a
   }
 })
 
+t.test('one call that is too large for any key puts none to rest', async t => {
+  const { daemon, token, play, seen } = await severalKeys(t)
+  const large = json(
+    { error: { message: 'Request too large for gpt-4o-mini: Limit 30000, Requested 50000.', type: 'tokens', code: 'rate_limit_exceeded' } },
+    429,
+  )
+  for (const key of [0, 1]) play(key, large)
+  t.equal((await chat(daemon, token)).status, 429)
+  for (const key of [0, 1]) play(key, anyProvider)
+  for (let i = 0; i < 4; i++) t.equal((await chat(daemon, token)).status, 200)
+  t.same(new Set(seen().slice(-2)), new Set([0, 1]), 'both are asked again')
+})
+
 t.test('a refused key hands its calls over and is not asked again until it is rotated', async t => {
   const { daemon, token, home, ids, seen, play } = await severalKeys(t)
   play(0, refused)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { quotaSpent, retryDelayMs } from '../../src/providers/quota.js'
+import { concernsCallOnly, quotaSpent, retryDelayMs } from '../../src/providers/quota.js'
 
 const body = (error: Record<string, unknown>) => JSON.stringify({ error })
 
@@ -86,6 +86,13 @@ t.test('a rate, a call that asks for too much, and what a client wrote put no ke
     success: [200, body({ code: 'insufficient_quota' })],
   }
   for (const [title, [status, text]] of Object.entries(said)) t.notOk(quotaSpent(status, text), title)
+})
+
+t.test('a 429 about one large call is told from one about all of them', async t => {
+  const large = 'Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 50000.'
+  t.ok(concernsCallOnly(body({ message: large, type: 'tokens', code: 'rate_limit_exceeded' })))
+  t.notOk(concernsCallOnly(body({ message: `Rate limit reached. ${large}`, code: 'rate_limit_exceeded' })))
+  t.notOk(concernsCallOnly('Request too large'))
 })
 
 t.test("Google's RetryInfo is read from the body", async t => {
