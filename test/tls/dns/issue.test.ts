@@ -12,6 +12,7 @@ import { cleanDnsLeftovers, dnsSolver } from '../../../src/tls/dns/solver.js'
 import { namesOf } from '../../../src/tls/names.js'
 import { makeEngine } from '../../support/acme/engine.js'
 import { type AcmeBed, lacking, startBed, temporaryFolder } from '../../support/acme/index.js'
+import { startApi } from '../../support/dns-api.js'
 
 const skip = lacking('pebble', 'named', 'nsupdate', 'openssl')
 
@@ -79,6 +80,34 @@ t.test('with a real CA and a real name server', { skip }, async t => {
     const { fullchain } = await makeEngine(t, bed).obtain({ names }, { solver })
     t.same(namesOf(new X509Certificate(fullchain)).sort(), [...names].sort())
     t.same(await left('hooked.example.test'), [])
+  })
+
+  t.test('DuckDNS keeps one value: a name, its wildcard and what is below them are proved one after the other', async t => {
+    const other = await startBed(t, { bind: { zones: { 'home.duckdns.org': '' } } })
+    const { bind } = other
+    let most = 0
+    const api = await startApi(t, async ({ url }) => {
+      const value = url.searchParams.get('txt')
+      await bind.update('update delete _acme-challenge.home.duckdns.org. TXT', 'update delete _acme-challenge.www.home.duckdns.org. TXT')
+      if (value) {
+        for (const name of ['home', 'www.home']) await bind.update(`update add _acme-challenge.${name}.duckdns.org. 1 TXT ${value}`)
+        most = Math.max(most, (await bind.txt('_acme-challenge.home.duckdns.org')).length)
+      }
+      return { status: 200, body: 'OK' }
+    })
+    const options = {
+      ...optionsFor(t, other, { DUCKDNS_TOKEN: 'token-of-the-account', DUCKDNS_POLLING_INTERVAL: '0.1' }),
+      dnsBaseUrl: api.url,
+    }
+    const solver = dnsSolver(dnsProvider('duckdns'), options)
+    t.teardown(() => solver.close())
+    const { fullchain } = await makeEngine(t, other).obtain(
+      { names: ['home.duckdns.org', '*.home.duckdns.org', 'www.home.duckdns.org'] },
+      { solver },
+    )
+    t.equal(namesOf(new X509Certificate(fullchain)).length, 3)
+    t.equal(most, 1)
+    t.equal(api.calls.filter(({ url }) => url.searchParams.get('clear') === 'true').length, 3)
   })
 
   t.test('by hand: the records are shown, and it goes on as soon as somebody has made them', async t => {

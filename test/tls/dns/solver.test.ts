@@ -153,6 +153,16 @@ t.test('a name server that is down is passed over, and told', { skip }, async t 
   await solver.close()
 })
 
+t.test('the IPv6 address of a name server is asked too', { skip }, async t => {
+  const s = await stage(t, await start(t, { zones: { 'example.test': 'ns1 IN A 127.0.0.1\nns1 IN AAAA ::1' } }))
+  const solver = dnsSolver(dnsProvider('rfc2136'), s.options)
+  const challenge = challengeOf('example.test')
+  await solver.prepare([challenge], s.context)
+  t.match(s.told.join('\n'), /passed over: ns1\.example\.test \(\[::1\]:\d+\)/, 'where nobody listens')
+  await solver.cleanUp([challenge], s.context)
+  await solver.close()
+})
+
 t.test('while one of two name servers does not show the value, the CA is not told; once it does, it is', { skip }, async t => {
   const bind = await start(t, { zones: twoServers })
   const second = await startSecond(t, bind)
