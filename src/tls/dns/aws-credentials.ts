@@ -39,7 +39,12 @@ export const awsSettings: readonly DnsSetting[] = [
   { name: 'AWS_EC2_METADATA_DISABLED', what: '`true`: the metadata service is not asked.' },
   { name: 'AWS_ASSUME_ROLE_ARN', what: 'A role that is taken on with the credentials, whichever they are.' },
   { name: 'AWS_EXTERNAL_ID', what: 'The external id that the role asks for.' },
-  { name: 'AWS_REGION', byDefault: 'us-east-1', what: 'The region of STS, which gives out roles. Route 53 has none.' },
+  {
+    name: 'AWS_REGION',
+    aliases: ['AWS_DEFAULT_REGION'],
+    byDefault: 'us-east-1',
+    what: 'The region of STS, which gives out roles. Route 53 has none.',
+  },
   { name: 'AWS_ENDPOINT_URL_STS', what: 'The address of STS.' },
 ]
 

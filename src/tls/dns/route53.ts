@@ -79,6 +79,8 @@ export const route53: DnsProvider = {
 
 function complaint(context: DnsContext, names: readonly string[], body: string): string | undefined {
   const { code, words } = awsError(body)
+  // AWS calls it a wrong signature too when the clocks differ by more than a few minutes
+  if (/Signature expired|not yet current|RequestTimeTooSkewed/.test(`${words}`)) return `${words}; look at the clock of this machine`
   const name = guilty[code]
   return name !== undefined && names.includes(name) ? `${words}; look at ${context.named(name)}` : words
 }

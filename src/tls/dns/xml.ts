@@ -1,8 +1,11 @@
 import { XMLParser } from 'fast-xml-parser'
 
-const reader = new XMLParser({ ignoreAttributes: true, parseTagValue: false, htmlEntities: true })
+const reader = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '@', parseTagValue: false, htmlEntities: true })
 
-/** An XML document as objects: elements by name, text as strings, several of a name as an array. Undefined for what is none. */
+/**
+ * An XML document as objects: elements by name, text as strings, several of a name as an array. An attribute is a member `@name` beside the elements; an element that has both attributes
+ * and text has the text as `#text`. Undefined for what is no XML.
+ */
 export function readXml(document: string): unknown {
   if (!document.trimStart().startsWith('<')) return undefined
   try {

@@ -41,3 +41,17 @@ t.test('the words of the API about a field are passed on', async t => {
   const error = await refusal(account.add(zone, [{ name, value: txtValue('x') }]))
   t.match(error.detail, "Validation failed; content can't be blank")
 })
+
+t.test('a value on a later page of its name is found and removed', async t => {
+  const fake = await fakeDnsimple(t)
+  const { account } = openStaged(t, { provider: dnsimple }, fake)
+  const zone = await account.zoneOf(name)
+  for (let i = 0; i < 120; i += 1) fake.put(name, `foreign ${i}`)
+  const ours = { name, value: txtValue('x') }
+  await account.add(zone, [ours])
+  await account.add(zone, [ours])
+  t.equal(fake.values(name).length, 121)
+  await account.remove(zone, [ours])
+  t.notOk(fake.values(name).includes(ours.value))
+  t.equal(fake.values(name).length, 120)
+})

@@ -92,6 +92,17 @@ t.test('a batch that is wrong for good is told in the words of Route 53', async 
   t.equal(fake.server.count(write), 1)
 })
 
+t.test('a clock that is wrong is not taken for a wrong secret', async t => {
+  const fake = await fakeRoute53(t)
+  const { account } = openStaged(t, { provider: route53 }, fake)
+  const words = 'Signature expired: 20261122T080000Z is now earlier than 20261122T085500Z (20261122T090000Z - 5 min.)'
+  const body = `<?xml version="1.0"?><ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>${words}</Message></Error></ErrorResponse>`
+  fake.server.answerNext('GET /2013-04-01/hostedzonesbyname', { status: 403, body })
+  const error = await refusal(account.zoneOf(name))
+  t.match(error.detail, 'look at the clock of this machine')
+  t.notMatch(error.detail, 'look at AWS_SECRET_ACCESS_KEY')
+})
+
 t.test('values with a routing policy are not touched, and it is said why', async t => {
   const fake = await fakeRoute53(t)
   const { account } = openStaged(t, { provider: route53 }, fake)
