@@ -72,7 +72,7 @@ async function readJson(
   if (!answer.whole) throw fail('is larger than 64 KB')
   try {
     const value: unknown = JSON.parse(answer.body)
-    if (typeof value === 'object' && value !== null)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return { value: value as Record<string, unknown>, freshMs: freshFor(answer.cacheControl) }
   } catch {
     // told like any other thing that is no JSON object
@@ -82,11 +82,13 @@ async function readJson(
 
 /** Keys come over TLS or not at all: whoever could put his own in place would be everybody. Throws `base_url_refused`. */
 export function checkIssuerUrl(text: string, allowPrivate: boolean): URL {
-  const bare = URL.canParse(text) ? new URL(text) : undefined
+  const url = URL.canParse(text) ? new URL(text) : checkBaseUrl(text, allowPrivate)
   // a query is part of some key lists' addresses, and harmless there
-  const url = checkBaseUrl(bare ? bare.origin + bare.pathname : text, allowPrivate)
+  const bare = new URL(url)
+  bare.search = ''
+  checkBaseUrl(bare.href, allowPrivate)
   if (url.protocol !== 'https:') throw new SoakpError('base_url_refused', 'It must begin with https:.')
-  return bare ?? url
+  return url
 }
 
 function readJwks({ keys }: Record<string, unknown>, from: string): JSONWebKeySet {

@@ -56,7 +56,7 @@ t.test('what is not served is a problem that says so', async t => {
   }
   const wrong = await get(door, '/healthz', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })
   t.match(wrong, { status: 405, headers: { allow: 'GET, HEAD' } })
-  const odd = await get(door, '/v1/x', { method: 'POST', body: 'x', headers: { 'content-type': 'application/odd' } })
+  const odd = await get(door, '/docs/x', { method: 'POST', body: 'x', headers: { 'content-type': 'application/odd' } })
   t.equal(odd.status, 404, 'whatever the body is')
   t.equal(door.relay.calls.length, 0)
 })
