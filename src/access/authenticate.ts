@@ -47,7 +47,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (token: string, addr
   function live(known: Verified, found: GrantAndTokens | undefined): LiveGrant {
     const { claims } = known
     const at = now()
-    const token = found && tokenOf(known, found)
+    const token = found && tokenOf(claims, known.token, found)
     if (!found || !token || found.grant.revokedAtMs !== null) throw new SoakpError('token_revoked')
     if (claims.expiresAtMs <= at) throw new SoakpError('token_expired')
     if (token.expiresAtMs <= at) throw new SoakpError(token.expiresAtMs < claims.expiresAtMs ? 'token_revoked' : 'token_expired')
@@ -92,8 +92,8 @@ export function createAuthenticate(deps: AuthenticateDeps): (token: string, addr
   }
 }
 
-/** The token as the grant knows it; undefined: it does not, or not any more. */
-function tokenOf({ claims, token }: Verified, { grant, tokens, epoch }: GrantAndTokens): TokenRecord | undefined {
+/** The token as the grant knows it now; undefined: it does not, or not any more. `token`: as it was when its signature was checked. */
+export function tokenOf(claims: TokenClaims, token: TokenRecord, { grant, tokens, epoch }: GrantAndTokens): TokenRecord | undefined {
   if (!grant.app || epoch === undefined) return tokens.find(candidate => candidate.jti === claims.jti)
   // an issuer's token knows no epoch of ours, only when it was made
   const current = claims.issuer === undefined ? claims.epoch === epoch : claims.issuedAtMs > epoch

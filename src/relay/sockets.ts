@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
+import { tokenOf } from '../access/authenticate.js'
 import type { Policy } from '../access/policy.js'
 import { rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
@@ -86,7 +87,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
     for (const connection of open) {
       const { grant } = connection.exchange
       if (!grant) continue
-      if (Math.min(grant.token.expiresAtMs, grant.record.expiresAtMs) <= now) connection.refuse(new SoakpError('token_expired'))
+      if (Math.min(grant.token.expiresAtMs, grant.record.app ? Number.POSITIVE_INFINITY : grant.record.expiresAtMs) <= now)
+        connection.refuse(new SoakpError('token_expired'))
       else if (isChanged) {
         const why = await whyUnallowed(connection.exchange, now)
         if (why) connection.refuse(why)
@@ -98,9 +100,9 @@ export function createSockets(deps: SocketsDeps): Sockets {
   async function whyUnallowed({ grant, key }: Exchange, now: number): Promise<SoakpError | undefined> {
     if (!grant || !key) return undefined
     const found = await policy.grant(grant.record.id)
-    const token = found?.tokens.find(({ jti }) => jti === grant.token.jti)
+    const token = found && tokenOf(grant.claims, grant.token, found)
     if (!found || !token || found.grant.revokedAtMs !== null || token.expiresAtMs <= now) return new SoakpError('token_revoked')
-    if (found.grant.expiresAtMs <= now) return new SoakpError('token_expired')
+    if (!found.grant.app && found.grant.expiresAtMs <= now) return new SoakpError('token_expired')
     const keys = await policy.keys(key.tenant, key.provider)
     if (!rulesOf(found.grant).allowsProvider(key.provider) || !rulesOf(found.grant).allowsKey(key.id))
       return new SoakpError('provider_not_allowed')

@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import t from 'tap'
+import { call } from '../support/clients.js'
 import { makeHome } from '../support/daemon.js'
 import { freshKey } from '../support/stage.js'
 import { until, within } from '../support/until.js'
@@ -279,6 +280,22 @@ t.test('the socket of a revoked grant, an ended token or a removed key closes wi
   const opened = await openSocket(daemon, realtime, { token: short.token })
   const { reason } = await within(opened.closed, 'the end of the token', 10_000)
   t.match(reason, /^token_expired: /)
+})
+
+t.test("a socket of an app's user outlives changes to others, and closes when the user's tokens or the app are ended", async t => {
+  const app = await home.json<{ id: string; credential: string }>(['app', 'create', 'voice', '--all'])
+  const tokenOf = async (userId: string): Promise<string> =>
+    (await call(daemon, { path: '/auth/token', token: app.credential, body: JSON.stringify({ userId }) })).json().token
+  const [alice, bob] = [await tokenOf('alice'), await tokenOf('bob')]
+  const first = await openSocket(daemon, realtime, { token: alice })
+  const second = await openSocket(daemon, realtime, { token: bob })
+  await home.createToken(['--all'])
+  t.equal((await call(daemon, { path: '/auth/logout', token: alice, body: '{"all":true}' })).status, 200)
+  await within(first.closed, 'the socket of who signed out')
+  second.socket.send('still here')
+  await until(() => second.messages.length === 1, "the other's message")
+  await home.json(['app', 'revoke', app.id])
+  await within(second.closed, 'the socket of the revoked app')
 })
 
 t.test('open sockets count towards the limit of concurrent calls, and give it back', async t => {
