@@ -1,5 +1,8 @@
 /** soakp as a library: open a home in one's own process, embed the daemon, or use the vault and the access tokens directly. */
 export type { Access, IssuedToken, LiveGrant, NewGrant } from './access/access.js'
+export type { AppAndCredential, Apps, NewApp } from './access/apps.js'
+export type { Issuers, NewIssuer } from './access/issuers.js'
+export type { UserToken, UserTokens, UserWish } from './access/user-tokens.js'
 export { loadSettings } from './config/load.js'
 export type { Settings } from './config/settings.js'
 export { type ErrorCode, errors, SoakpError } from './errors.js'
