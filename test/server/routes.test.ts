@@ -73,7 +73,7 @@ t.test('problems are the same in HTTP/2', async t => {
   const door = await openDoor(t)
   const client = session(t, door)
   t.match(await get2(client, { ':path': '/nothing/../healthz' }), { status: Number })
-  const { status, body, headers } = await get2(client, { ':path': '/v1/models' })
+  const { status, body, headers } = await get2(client, { ':path': '/docs/models' })
   t.equal(status, 404)
   t.match(headers['content-type'], 'application/problem+json')
   t.match(JSON.parse(body), { code: 'not_found' })
