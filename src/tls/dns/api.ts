@@ -70,6 +70,8 @@ const longestWaitMs = 60_000
 export function openApi(context: DnsContext, options: ApiOptions): Api {
   const base = (context.baseUrl ?? options.base).replace(/\/+$/, '')
   const turn = spacing(context, options.perSecond)
+  if (/^http:\/\/(?!localhost\b|127\.|\[::1\])/i.test(base))
+    context.tell(`${new URL(base).host} is spoken to without TLS: who can listen in between reads the credentials`)
   return {
     base,
     async send(method, path, request = {}) {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { getServers, lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Answer } from 'dns-packet'
@@ -59,16 +60,29 @@ async function resolver(text: string): Promise<ServerAddress> {
  * they would remember that it does not exist. Throws `dns_name_refused` where CNAMEs go in a circle or too far, or the domain does not exist; `dns_not_published` where nobody answers.
  */
 export async function locate(name: string, view: DnsView): Promise<Place> {
+  let found: Found | undefined
+  const chain = await follow(name, async current => {
+    found = await descend(current, view)
+    return found.target
+  })
+  const { zone = '', servers = [], lost = [] } = found ?? {}
+  return { name: chain.at(-1) ?? name, via: chain.slice(0, -1), zone, servers, lost }
+}
+
+/** The same, where name servers cannot be reached: resolvers are asked about the name itself, and nothing is known of zone and servers. */
+export async function locateByResolvers(name: string, view: DnsView): Promise<Place> {
+  const chain = await follow(name, async current => targetOf((await askResolvers({ name: current, type: 'CNAME' }, view)).answers, current))
+  return { name: chain.at(-1) ?? name, via: chain.slice(0, -1), zone: '', servers: [], lost: [] }
+}
+
+/** The name and the names it leads to, the last one being where it ends. */
+async function follow(name: string, next: (name: string) => Promise<string | undefined>): Promise<string[]> {
   const chain = [name]
   for (;;) {
-    const current = chain.at(-1) ?? name
-    const found = await descend(current, view)
-    if (found.target === undefined) {
-      const { zone, servers, lost } = found
-      return { name: current, via: chain.slice(0, -1), zone, servers, lost }
-    }
-    const again = chain.includes(found.target)
-    chain.push(found.target)
+    const target = await next(chain.at(-1) ?? name)
+    if (target === undefined) return chain
+    const again = chain.includes(target)
+    chain.push(target)
     if (again) throw new SoakpError('dns_name_refused', `Its CNAMEs go in a circle: ${chain.join(' → ')}.`)
     if (chain.length > longestChain)
       throw new SoakpError('dns_name_refused', `It leads on by more than ${longestChain} CNAMEs: ${chain.join(' → ')}.`)
@@ -104,7 +118,7 @@ async function descend(name: string, view: DnsView): Promise<Found> {
   for (let depth = 0; depth < longestChain; depth++) {
     const reply = await askAny(servers, { name, type: 'SOA' }, view, zone)
     const target = targetOf(reply.answers, name)
-    if (target !== undefined) return { zone, servers, lost, target }
+    if (target !== undefined) return { zone, servers, lost, ...((await isWildcard(name, target, servers, view, zone)) ? {} : { target }) }
     const below = deeperZone(name, zone, reply)
     if (below === undefined) return { zone, servers, lost }
     const above = servers
@@ -116,6 +130,15 @@ async function descend(name: string, view: DnsView): Promise<Found> {
     lost = next.lost
   }
   throw new SoakpError('dns_name_refused', `${name} lies below too many delegations.`)
+}
+
+/**
+ * Whether the CNAME is one that a `*` makes of every name there: it makes way as soon as the name itself has a record, so it leads nowhere that a CA would go.
+ */
+async function isWildcard(name: string, target: string, servers: readonly NameServer[], view: DnsView, zone: string): Promise<boolean> {
+  const sibling = `${randomBytes(8).toString('hex')}${name.slice(name.indexOf('.'))}`
+  const reply = await askAny(servers, { name: sibling, type: 'CNAME' }, view, zone)
+  return targetOf(reply.answers, sibling) === target
 }
 
 /** The zone that a reply says it comes from or refers to, where that lies between `zone` and `name`. */

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { SoakpError } from '../../errors.js'
 import type { SolverContext } from '../acme/challenge.js'
 import { type OpenAccount, openDnsAccount } from './account.js'
-import { type DnsView, locate, type Place } from './authority.js'
+import type { DnsView, Place } from './authority.js'
 import { type JournalWrite, openJournal } from './journal.js'
 import { type DnsOptions, openView } from './options.js'
 import { untilSeen } from './propagation.js'
 import type { DnsProvider } from './provider.js'
+import { placeOf, warnOfCut } from './solver.js'
 import { showServer } from './wire.js'
 
 /** What was tried, in order: the settings, the name, the zone, writing, being seen, removing. */
@@ -63,12 +64,17 @@ type Step = <T>(at: ProbeStep, work: () => Promise<T>, say: (result: T) => strin
 async function probeWith(opened: OpenAccount, name: string, options: DnsOptions, context: SolverContext, step: Step): Promise<void> {
   const { account } = opened
   const view = await openView(options, context.signal)
-  const place = await step('name', () => locate(`_acme-challenge.${name.replace(/^\*\./, '')}`, view), describePlace)
+  const place = await step(
+    'name',
+    () => placeOf(`_acme-challenge.${name.replace(/^\*\./, '')}`, view, options.dnsPropagation),
+    describePlace,
+  )
   const zone = await step(
     'zone',
     () => account.zoneOf(place.name),
     ({ name }) => `the account holds it in the zone ${name || 'of its own'}`,
   )
+  warnOfCut(place, zone, context.tell)
   // of the form and length of a real one: some providers take no other
   const record = { name: place.name, value: randomBytes(32).toString('base64url') }
   const write: JournalWrite = { zone, records: [record] }
@@ -126,6 +132,7 @@ async function waitFor(
 
 function describePlace({ name, via, zone, servers, lost }: Place): string {
   const leads = via.length === 0 ? name : `${via.join(' → ')} → ${name} (CNAME)`
+  if (servers.length === 0) return `${leads}; its name servers are not looked for`
   const without = lost.length === 0 ? '' : `; without an address: ${lost.join(', ')}`
   return `${leads} lies in ${zone}, served by ${servers.map(server => `${server.name} (${showServer(server)})`).join(', ')}${without}`
 }

@@ -2,11 +2,12 @@ import { join } from 'node:path'
 import { SoakpError } from '../../errors.js'
 import type { Challenge, Solver, SolverContext } from '../acme/challenge.js'
 import { type OpenAccount, openDnsAccount } from './account.js'
-import { type DnsView, locate, type Place } from './authority.js'
+import { type DnsView, locate, locateByResolvers, type Place } from './authority.js'
 import { cleanLeftovers, type Journal, type JournalWrite, openJournal } from './journal.js'
 import { type DnsOptions, openView } from './options.js'
 import { type Expected, untilSeen } from './propagation.js'
 import type { DnsProvider, TxtRecord, Zone } from './provider.js'
+import { inZone } from './values.js'
 
 /** A solver that lives as long as a run. */
 export interface DnsSolver extends Solver {
@@ -48,7 +49,7 @@ export function dnsSolver(provider: DnsProvider, options: DnsOptions): DnsSolver
       const opened = openAccount(context)
       try {
         const placed = await placeAll(challenges, view, options)
-        const writes = await writesOf(placed, opened)
+        const writes = await writesOf(placed, opened, context.tell)
         journal ??= openJournal(options.journalFolder, provider.id)
         const notes = await journal
         for (const write of writes) {
@@ -134,15 +135,22 @@ async function placeAll(challenges: readonly Challenge[], view: DnsView, { dnsPr
   )
 }
 
-/** Where nobody is asked whether a record is there, DNS that cannot be asked at all is no reason to fail: the name is then taken as it stands. */
-async function placeOf(name: string, view: DnsView, mode: DnsOptions['dnsPropagation']): Promise<Place> {
+/** Where name servers need not or cannot be asked whether a record is there, they need not be found either. */
+export async function placeOf(name: string, view: DnsView, mode: DnsOptions['dnsPropagation']): Promise<Place> {
   try {
     return await locate(name, view)
   } catch (error) {
-    const unasked = (mode === 'none' || mode === 'sleep') && error instanceof SoakpError && error.code === 'dns_not_published'
-    if (unasked) return { name, via: [], zone: '', servers: [], lost: [] }
+    if (!(error instanceof SoakpError && error.code === 'dns_not_published')) throw error
+    if (mode === 'recursive') return locateByResolvers(name, view)
+    if (mode === 'none' || mode === 'sleep') return { name, via: [], zone: '', servers: [], lost: [] }
     throw error
   }
+}
+
+/** A zone of the account that ends where another one, served by others, begins: what is written there is never seen. */
+export function warnOfCut({ name, zone: cut }: Place, { name: zone }: Zone, tell: (line: string) => void): void {
+  if (zone === '' || cut === zone || !inZone(cut, zone)) return
+  tell(`${name} lies in the zone ${cut}, but the account has ${zone} only: name servers of ${cut} will not show what is written there`)
 }
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
@@ -154,11 +162,12 @@ function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
 }
 
 /** One write for each zone of the account. */
-async function writesOf(placed: readonly Placed[], { account }: OpenAccount): Promise<JournalWrite[]> {
+async function writesOf(placed: readonly Placed[], { account }: OpenAccount, tell: (line: string) => void): Promise<JournalWrite[]> {
   const zones = new Map<string, Promise<Zone>>()
   const writes = new Map<string, { zone: Zone; records: TxtRecord[] }>()
-  for (const { record } of placed) {
+  for (const { record, place } of placed) {
     const zone = await getOrMake(zones, record.name, () => account.zoneOf(record.name))
+    warnOfCut(place, zone, tell)
     const { records } = getOrMake(writes, zone.id, () => ({ zone, records: [] }))
     if (!records.some(({ name, value }) => name === record.name && value === record.value)) records.push(record)
   }

@@ -112,6 +112,40 @@ t.test('CNAMEs that go in a circle are refused with the whole way, and nothing i
   t.match(error.detail, '_acme-challenge.loop.example.test → loop.delegate.test → _acme-challenge.loop.example.test')
 })
 
+t.test('a CNAME that a * makes of every name is not followed: it makes way for the record', { skip }, async t => {
+  const s = await stage(t, await start(t, { zones: { 'example.test': '*.wild IN CNAME anywhere.delegate.test.' } }))
+  const solver = dnsSolver(dnsProvider('rfc2136'), s.options)
+  const challenge = challengeOf('wild.example.test')
+  await solver.prepare([challenge], s.context)
+  t.same(await s.bind.txt('_acme-challenge.wild.example.test'), [challenge.txtValue])
+  t.same(await s.bind.txt('anywhere.delegate.test'), [])
+  await solver.cleanUp([challenge], s.context)
+  await solver.close()
+})
+
+t.test('where name servers cannot be reached, resolvers alone will do, also for CNAMEs', { skip }, async t => {
+  const s = await stage(t, await start(t), {}, { dnsNameServerPort: 1, dnsPropagation: 'recursive' })
+  const solver = dnsSolver(dnsProvider('rfc2136'), s.options)
+  const challenge = challengeOf('aliased.example.test')
+  await solver.prepare([challenge], s.context)
+  t.same(await s.bind.txt('aliased.delegate.test'), [challenge.txtValue])
+  await solver.cleanUp([challenge], s.context)
+  await solver.close()
+  const strict = dnsSolver(dnsProvider('rfc2136'), { ...s.options, dnsPropagation: 'authoritative' })
+  t.equal((await refusal(strict.prepare([challenge], s.context))).code, 'dns_not_published')
+  await strict.close()
+})
+
+t.test('a zone that ends above the name is told before the wait for what cannot come', { skip }, async t => {
+  const s = await stage(t, await start(t), { DNSUPDATE_ZONES: 'example.test', DNSUPDATE_PROPAGATION_TIMEOUT: '1' })
+  const solver = dnsSolver(dnsProvider('rfc2136'), s.options)
+  const challenge = challengeOf('sub.example.test')
+  await refusal(solver.prepare([challenge], s.context))
+  t.match(s.told.join('\n'), '_acme-challenge.sub.example.test lies in the zone sub.example.test, but the account has example.test only')
+  await solver.cleanUp([challenge], s.context).catch(() => undefined)
+  await solver.close()
+})
+
 t.test('values of others at the same name outlive an order', { skip }, async t => {
   const s = await stage(t, await start(t))
   await s.bind.update('update add _acme-challenge.example.test. 60 TXT "foreign"')
