@@ -4,7 +4,7 @@ import type { Authority } from './authorities.js'
 import { externalAccountByEmail } from './eab.js'
 import { newKey, readKey } from './keys.js'
 import type { Run } from './patience.js'
-import { isProblem } from './problem.js'
+import { AcmeError } from './problem.js'
 import { type ExternalAccount, openSession, type Session } from './session.js'
 import type { Transport } from './transport.js'
 import { type Account, type Directory, readAccount } from './wire.js'
@@ -156,13 +156,28 @@ async function existing(deps: AccountDeps, authority: Authority): Promise<{ sess
   return { session: (await sessionOf(deps, authority, key)).withAccount(kept.url), kept }
 }
 
-/** A key change that was cut short: asks the CA which of the two keys it took. */
+/** A key change that was cut short: the CA says which of the two keys opens the account. Neither is dropped before the other one did. */
 async function settleKeyChange(deps: AccountDeps, authority: Authority): Promise<void> {
   const files = accountFiles(deps.certsDir, authority.directoryUrl)
-  const nextKey = files.nextKey()
+  const [nextKey, key, kept] = [files.nextKey(), files.key(), files.account()]
   if (nextKey === undefined) return
-  if ((await findByKey(deps, authority, nextKey)) !== undefined) files.adoptNextKey()
-  else files.dropNextKey()
+  if (kept === undefined || key === undefined || (await opens(deps, authority, nextKey, kept.url))) files.adoptNextKey()
+  else if (await opens(deps, authority, key, kept.url)) files.dropNextKey()
+  else {
+    throw new SoakpError('acme_refused', `A change of the account key at ${authority.title} was cut short, and the CA takes neither key.`, {
+      hint: `Both lie in ${files.folder}. Move the folder away to open a new account.`,
+    })
+  }
+}
+
+async function opens(deps: AccountDeps, authority: Authority, key: Buffer, accountUrl: string): Promise<boolean> {
+  try {
+    await (await sessionOf(deps, authority, key)).withAccount(accountUrl).post('account', accountUrl, null)
+    return true
+  } catch (error) {
+    if (error instanceof AcmeError && error.code === 'acme_refused') return false
+    throw error
+  }
 }
 
 /** The account that the CA has for a key: newAccount with `onlyReturnExisting`. */
@@ -178,8 +193,8 @@ async function findByKey(
     const url = reply.headers.location
     return url === undefined ? undefined : { session: session.withAccount(url), account: readAccount(reply.data, url) }
   } catch (error) {
-    // some CAs ask for the terms or for a binding before they look
-    if (isProblem(error, 'accountDoesNotExist', 'externalAccountRequired', 'userActionRequired')) return undefined
+    // besides accountDoesNotExist: some CAs ask for the terms or for a binding before they look, and each has words of its own
+    if (error instanceof AcmeError && error.code === 'acme_refused') return undefined
     throw error
   }
 }

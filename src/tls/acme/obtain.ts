@@ -5,7 +5,7 @@ import { type CaaResolver, checkCaa } from './caa.js'
 import type { Solver } from './challenge.js'
 import { checkIssued } from './checks.js'
 import { identifiersOf } from './identifiers.js'
-import { type KeyType, keyTypeOf, newKey, publicPart, readKey, signingRequest } from './keys.js'
+import { type KeyType, keyTypeOf, keyTypes, newKey, publicPart, readKey, signingRequest } from './keys.js'
 import { complete, download, takeUpOrder } from './order.js'
 import { type OrderFiles, orderFiles, removeOrders } from './order-files.js'
 import { AcmeError, isProblem } from './problem.js'
@@ -155,7 +155,9 @@ async function keyFor(files: OrderFiles, { keyType, reuseKey }: CertificateReque
   // an order that was handed in with another key cannot be gone on with
   files.remove()
   const key = reuseKey ?? (await newKey(keyType))
-  if (reuseKey !== undefined) readKey(reuseKey, 'The key to use again')
+  if (reuseKey !== undefined && keyTypeOf(readKey(reuseKey, 'The key to use again')) === undefined) {
+    throw new SoakpError('certificate_invalid', `The key to use again is none of ${keyTypes.join(', ')}.`)
+  }
   await files.writeKey(key)
   return key
 }

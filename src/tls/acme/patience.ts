@@ -17,7 +17,7 @@ export interface Run {
 }
 
 const defaultMaxWaitMs = 60_000
-const attempts = 5
+const usualAttempts = 5
 
 /** Waits; rejects with `cancelled` when the run is stopped. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -29,9 +29,14 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Does `work`, again where it failed for a reason that passes: no answer, 5xx, or a CA that asks to wait no longer than we are ready to. At most five times.
+ * Does `work`, again where it failed for a reason that passes: no answer, 5xx, or a CA that asks to wait no longer than we are ready to. Five times unless told.
  */
-export async function patiently<T>(run: Run, work: () => Promise<T>, isWorthRetrying: (error: AcmeError) => boolean = passes): Promise<T> {
+export async function patiently<T>(
+  run: Run,
+  work: () => Promise<T>,
+  isWorthRetrying: (error: AcmeError) => boolean = passes,
+  attempts: number = usualAttempts,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work()
@@ -59,8 +64,8 @@ function waitFor(error: AcmeError, attempt: number, { random = Math.random, maxW
 }
 
 /**
- * Looks until `look` answers something else than undefined: soon at first, then every few seconds, or as the CA's `Retry-After` says. Throws `acme_unreachable`-like
- * what `late` makes when `deadlineMs` is over.
+ * Looks until `look` answers something else than undefined: soon at first, then every few seconds, or as the CA's `Retry-After` says. Throws what
+ * `late` makes when the time is over.
  */
 export async function poll<T>(
   run: Run,

@@ -25,7 +25,9 @@ interface Task {
  */
 export async function prove(session: Session, order: Order, solver: Solver, run: Run): Promise<void> {
   const authorizations = await inBatches(order.authorizations, atOnce, url => readAt(session, url))
-  const tasks = authorizations.flatMap(each => taskFor(session, each, solver))
+  // CAs list them in any order; people read them in this one
+  const sorted = authorizations.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1))
+  const tasks = sorted.flatMap(each => taskFor(session, each, solver))
   if (tasks.length === 0) return
   const context = contextOf(run, run.signal)
   const groups = await solver.plan(
@@ -36,6 +38,10 @@ export async function prove(session: Session, order: Order, solver: Solver, run:
     const members = tasks.filter(each => group.includes(each.challenge))
     await proveGroup(session, members, solver, run)
   }
+}
+
+function sortKey({ identifier, wildcard }: Authorization): string {
+  return `${identifier.value} ${wildcard ? '*' : ''}`
 }
 
 async function proveGroup(session: Session, tasks: readonly Task[], solver: Solver, run: Run): Promise<void> {

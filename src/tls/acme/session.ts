@@ -42,7 +42,7 @@ export interface Session {
   directory(): Promise<Directory>
   /** `payload` null: POST-as-GET. `doing` begins the error: `new order`. */
   post(doing: string, url: string, payload: object | null, options?: PostOptions): Promise<Reply>
-  /** Unsigned: renewalInfo. */
+  /** Unsigned, and tried twice only, because nothing depends on it: renewalInfo. */
   get(doing: string, url: string): Promise<Reply>
   /** What this key signs about `payload` for `url`, without a nonce: the inner part of a key change. */
   sign(url: string, payload: object): unknown
@@ -115,7 +115,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       jwk: signer.getJwk(),
       sign: (url, payload) => signer.createSignedBody(url, payload),
       withAccount: under,
-      get: (doing, url) => patiently(run, () => named(doing, () => ask(url, 'GET', undefined))),
+      get: (doing, url) => patiently(run, () => named(doing, () => ask(url, 'GET', undefined)), undefined, 2),
       async post(doing, url, payload, { byKey = false, bindExternalAccount = false, once = false } = {}) {
         await readOnce()
         const kid = byKey || accountUrl === undefined ? null : accountUrl

@@ -25,6 +25,8 @@ export interface TransportOptions {
 /** A certificate chain is a few kilobytes; whoever sends more is no CA. */
 const maxBytes = 1_000_000
 const defaultTimeoutMs = 30_000
+/** While the DNS is waited for a CA may hang up: a connection is used again only when it was used just now. */
+const idleMs = 10_000
 
 /** Codes of OpenSSL and Node for a server whose certificate is not to be trusted. */
 const untrusted = /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_|INVALID_CA|HOSTNAME_MISMATCH)/
@@ -32,7 +34,7 @@ const untrusted = /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_|I
 export function makeTransport(options: TransportOptions = {}): Transport {
   const { timeoutMs = defaultTimeoutMs } = options
   const trust = options.acmeCaFile === undefined ? {} : { ca: [...rootCertificates, readCa(options.acmeCaFile)] }
-  const agent = new Agent({ keepAlive: true, maxSockets: 4, ...trust })
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, timeout: idleMs, ...trust })
   return {
     send: (url, method, body, signal, contentType = 'application/jose+json') =>
       send(agent, timeoutMs, url, method, body === undefined ? undefined : { text: body, contentType }, signal),

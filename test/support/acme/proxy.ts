@@ -38,7 +38,7 @@ export interface RenewalInfo {
   readonly delayMs?: number
 }
 
-/** Stands before a Pebble and adds what 2.4.0 lacks: ARI, profiles, `replaces`, rate limits, faults. What is signed passes unaltered. */
+/** Stands before a Pebble and adds what 2.4.0 lacks: ARI, profiles, `replaces`, unknown kinds of challenge, rate limits, faults. What is signed passes unaltered. */
 export interface AcmeProxy {
   readonly directoryUrl: string
   readonly port: number
@@ -123,6 +123,7 @@ export async function startProxy(pebble: Pebble): Promise<AcmeProxy> {
     if (reply.writableEnded) return
     const answer = await forward(incoming, body)
     let content = answer.body
+    if (path.startsWith('/authZ/') && answer.status === 200) content = withNews(content)
     if (path === '/dir') content = directory(content, incoming.headers.host ?? '')
     if (replaces !== undefined && answer.status === 201) replaced.add(replaces)
     if (/certificate-chain/.test(answer.headers['content-type'] ?? '')) note(content.toString())
@@ -195,6 +196,14 @@ async function read(stream: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = []
   for await (const part of stream) parts.push(part as Buffer)
   return Buffer.concat(parts)
+}
+
+/** Authorizations offer first what only newer CAs do: one kind without a token, and one that nobody has heard of. */
+function withNews(content: Buffer): Buffer {
+  const authorization = JSON.parse(content.toString()) as { challenges?: unknown[] }
+  const persistent = { type: 'dns-persist-01', url: 'https://127.0.0.1:1/x', status: 'pending', 'issuer-domain-names': ['ca.example.test'] }
+  const unheard = { type: 'moon-phase-01', url: 'https://127.0.0.1:1/y', status: 'pending', token: 5 }
+  return Buffer.from(JSON.stringify({ ...authorization, challenges: [persistent, unheard, ...(authorization.challenges ?? [])] }))
 }
 
 /** Several `Link` headers become one. */

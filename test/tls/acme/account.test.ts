@@ -110,6 +110,19 @@ t.test('an account at a CA', { skip }, async t => {
     await files.writeNextKey(await newKey('p256'))
     t.equal((await show(deps, authority)).status, 'valid')
     t.notOk(files.nextKey())
+    // a CA that is down drops neither
+    await files.writeNextKey(await newKey('p256'))
+    proxy.fault({ match: 'my-account', status: 500, times: 99 })
+    const impatient = { ...deps, run: { ...deps.run, maxWaitMs: 1 } }
+    await t.rejects(show(impatient, authority), { code: 'acme_unreachable' })
+    t.ok(files.nextKey())
+    proxy.clearFaults()
+    t.equal((await show(deps, authority)).status, 'valid')
+    // nor does one that takes neither
+    await files.writeKey(await newKey('p256'))
+    await files.writeNextKey(await newKey('p256'))
+    await t.rejects(show(deps, authority), { code: 'acme_refused', detail: /takes neither key/ })
+    t.ok(files.nextKey())
   })
 
   t.test('is found again by its key alone, and a stranger key finds none', async t => {
