@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 export const contenderNames = ['nginx', 'floor', 'soakp'] as const
 export type ContenderName = (typeof contenderNames)[number]
 
-export const measureNames = ['calls', 'http2', 'chunks', 'first-byte', 'idle'] as const
+export const measureNames = ['calls', 'http2', 'chunks', 'first-byte', 'idle', 'sockets'] as const
 export type MeasureName = (typeof measureNames)[number]
 
 export interface Options {

@@ -10,6 +10,7 @@ import { chunks } from './measures/chunks.js'
 import { firstByte } from './measures/first-byte.js'
 import { idle } from './measures/idle.js'
 import type { Bench, Measure } from './measures/measure.js'
+import { sockets } from './measures/sockets.js'
 import { help, type MeasureName, type Options, readOptions } from './options.js'
 import { makePlace, type Place } from './place.js'
 import { adopt, endWithThisProcess } from './processes.js'
@@ -19,7 +20,7 @@ import { jsonReply, jsonRequest, streamRequest } from './traffic.js'
 import { wrkMissing } from './wrk.js'
 
 const contenders: readonly Contender[] = [nginx, floor, soakp]
-const measures: Readonly<Record<MeasureName, Measure>> = { calls, http2, chunks, 'first-byte': firstByte, idle }
+const measures: Readonly<Record<MeasureName, Measure>> = { calls, http2, chunks, 'first-byte': firstByte, idle, sockets }
 
 const say = (text: string): boolean => process.stderr.write(`${text}\n`)
 

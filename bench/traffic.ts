@@ -51,6 +51,25 @@ export const event = `data: ${JSON.stringify({ ...chunk, choices: [{ index: 0, d
 const counts = { prompt_tokens: 21, completion_tokens: 3, total_tokens: 24 }
 export const lastEvents = `data: ${JSON.stringify({ ...chunk, choices: [], usage: counts })}\n\ndata: [DONE]\n\n`
 
+export const socketPath = '/openai/v1/realtime?model=gpt-realtime'
+
+/** A message of a provider's over a WebSocket: one word of an answer, in a frame as servers send it (RFC 6455, section 5.2). */
+export const socketFrame = framed(
+  JSON.stringify({
+    type: 'response.output_text.delta',
+    event_id: 'event_1',
+    response_id: 'resp_1',
+    item_id: 'item_1',
+    output_index: 0,
+    delta: ' word',
+  }),
+)
+
+function framed(text: string): Buffer {
+  const payload = Buffer.from(text)
+  return Buffer.concat([Buffer.from([0x81, 126, payload.length >> 8, payload.length & 0xff]), payload])
+}
+
 /** JSON of exactly `size` bytes: the empty text in it is filled. */
 function padded(value: unknown, size: number): string {
   const bare = JSON.stringify(value)

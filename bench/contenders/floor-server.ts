@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 
 /**
@@ -34,6 +35,21 @@ function forward(request: Request, response: Response, body: Buffer | undefined)
     body: body ?? null,
   }
   agent.dispatch(options, passBack(response))
+}
+
+/** A WebSocket, as bytes: its messages are not looked at. */
+function onUpgrade(request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => socket.destroy())
+  const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => name !== 'host'))
+  const asked = httpRequest(`${upstream}${request.url ?? '/'}`, { headers, agent: false })
+  asked.on('error', () => socket.destroy())
+  asked.on('upgrade', (reply, provider) => {
+    provider.on('error', () => socket.destroy())
+    const lines = reply.rawHeaders.map((text, at) => (at % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('')
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`)
+    provider.pipe(socket).pipe(provider)
+  })
+  asked.end()
 }
 
 function requestHeaders(raw: readonly string[]): string[] {
@@ -97,6 +113,7 @@ function passBack(response: Response): Dispatcher.DispatchHandler {
 
 const server = createServer(tls, onRequest)
 server.keepAliveTimeout = 65_000
+server.on('upgrade', onUpgrade)
 const http2Server = createSecureServer(tls, onRequest)
 server.listen(0, '127.0.0.1', 4096, () => {
   http2Server.listen(0, '127.0.0.1', 4096, () => {

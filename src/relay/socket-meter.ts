@@ -21,6 +21,8 @@ const mediaBytes = 200
 
 const audio = Buffer.from('audio')
 const delta = Buffer.from('"delta":')
+const transcript = Buffer.from('transcript')
+const done = Buffer.from('.done"')
 
 /** Reads the usage of a connection along as its messages pass. */
 export class SocketMeter {
@@ -73,16 +75,16 @@ export class SocketMeter {
 
   #tokensIn(message: Buffer): number {
     const at = message.indexOf(delta)
-    if (at >= 0 && message.subarray(0, Math.min(at, mediaBytes)).includes(audio)) {
-      const size = stringBytes(message, at + delta.length)
-      const isSound = size > 0 && !message.subarray(0, mediaBytes).includes('transcript')
-      return isSound ? size / saidBytesPerToken : Math.max(0, size) / bytesPerToken
+    const size = at < 0 ? -1 : stringBytes(message, at + delta.length)
+    if (size > 0) {
+      const type = message.subarray(0, Math.min(at, mediaBytes))
+      return size / (type.includes(audio) && !type.includes(transcript) ? saidBytesPerToken : bytesPerToken)
     }
     for (const needle of this.#text) {
       const found = message.indexOf(needle)
-      const size = found < 0 ? 0 : stringBytes(message, found + needle.length)
+      const length = found < 0 ? 0 : stringBytes(message, found + needle.length)
       // what is repeated whole in later events was counted as it came
-      if (size > 0) return needle.equals(delta) || !message.includes('.done"') ? size / bytesPerToken : 0
+      if (length > 0) return message.includes(done) ? 0 : length / bytesPerToken
     }
     return 0
   }
