@@ -20,6 +20,9 @@ export async function checkSecret(cli: Cli, provider: string, secret: Secret): P
   const { findProvider } = await import('../providers/index.js')
   const hints = findProvider(provider)?.keyHints ?? []
   const fitting = hints.filter(hint => hint.pattern.test(value))
+  if (value.trimStart().startsWith('{') && fitting.length === 0) {
+    throw new SoakpError('usage', `${provider} has no keys that are files.`, { hint: 'paste the key that the provider gave you' })
+  }
   const warning = fitting.find(hint => hint.warn !== undefined)?.warn
   if (warning !== undefined) cli.warn(`warning: ${warning}`)
   else if (hints.length > 0 && fitting.length === 0)

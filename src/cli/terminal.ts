@@ -125,6 +125,17 @@ async function fromPrompt(label: string, { stdin, stderr }: Streams): Promise<Se
   return checked(Buffer.from(value ?? ''))
 }
 
+/** A JSON object, such as the key file of a service account. */
+function isKeyFile(bytes: Buffer): boolean {
+  if (!/^\s*\{/.test(bytes.toString('latin1', 0, 64))) return false
+  try {
+    JSON.parse(bytes.toString('utf8'))
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Takes the bytes over. One newline at the end is the pipe's, not the key's. */
 function checked(bytes: Buffer): Secret {
   let end = bytes.length
@@ -133,7 +144,7 @@ function checked(bytes: Buffer): Secret {
   try {
     if (value.length === 0) throw new SoakpError('usage', 'The secret is empty.')
     // a key goes into a header: visible ASCII and nothing else
-    if (value.some(byte => byte < 0x21 || byte > 0x7e)) {
+    if (value.some(byte => byte < 0x21 || byte > 0x7e) && !isKeyFile(value)) {
       throw new SoakpError('usage', 'The secret holds whitespace, control or other characters that no key has.', {
         hint: 'was more than the key copied?',
       })

@@ -1,7 +1,7 @@
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, json, under } from './endpoints.js'
 import { commonInference } from './endpoints-openai.js'
-import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
+import type { Dialect, Endpoint, Usage } from './provider.js'
 import { providerRow } from './row.js'
 import { assemblyaiSockets } from './sockets.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
@@ -30,7 +30,6 @@ export const assemblyaiDialect: Dialect = {
 }
 
 const speech = json('/speech_model', '/speech_models/*')
-const realtime: readonly ModelPlace[] = [{ in: 'query', name: 'speech_model' }]
 const gateway = commonInference.filter(row => row.pattern === '/chat/completions')
 
 /** Source: the assemblyai package 4.41, assemblyai.com/docs/api-reference. */
@@ -41,8 +40,6 @@ const endpoints: readonly Endpoint[] = [
   endpoint('account', 'GET /v2/transcript/**'),
   endpoint('account', 'DELETE /v2/transcript/**'),
   endpoint('account', '* /lemur/v3/**', { models: json('/final_model') }),
-  endpoint('inference', 'GET /v3/ws', { models: realtime }),
-  endpoint('inference', 'GET /v2/realtime/ws'),
   ...under(
     '/llm-gateway/v1',
     gateway.map(({ includeUsage, ...row }) => ({ ...row, dialect: openaiDialect })),

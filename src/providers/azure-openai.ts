@@ -14,11 +14,6 @@ const deploymentRows: readonly Endpoint[] = [
   endpoint('inference', 'POST /extensions/chat/completions', { models: inPath, estimate: true }),
 ]
 
-const deployment = [
-  { in: 'query', name: 'deployment' },
-  { in: 'query', name: 'model' },
-] as const
-
 /** Source: the AzureOpenAI class of the openai package 6.49, learn.microsoft.com/azure/ai-foundry/openai/reference. */
 const endpoints: readonly Endpoint[] = [
   ...under('/openai/deployments/{model}', deploymentRows),
@@ -28,7 +23,6 @@ const endpoints: readonly Endpoint[] = [
     '/openai',
     openaiRows.filter(row => !row.pattern.startsWith('/realtime') && !row.pattern.startsWith('/projects')),
   ),
-  endpoint('inference', 'GET /openai/realtime', { models: deployment }),
   ...under('/openai', commonCredential),
   endpoint('credential', '* /openai/realtimeapi/**'),
   ...under('/anthropic/v1', messages),

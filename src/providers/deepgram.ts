@@ -1,4 +1,4 @@
-import { endpoint, json } from './endpoints.js'
+import { endpoint } from './endpoints.js'
 import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
 import { providerRow } from './row.js'
 import { deepgramSockets } from './sockets.js'
@@ -53,11 +53,6 @@ const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'POST /v1/read', { models: inQuery }),
   endpoint('inference', 'GET /v1/models'),
   endpoint('inference', 'GET /v1/models/*'),
-  endpoint('inference', 'GET /v1/listen', { models: inQuery }),
-  endpoint('inference', 'GET /v2/listen', { models: inQuery }),
-  endpoint('inference', 'GET /v1/speak', { models: inQuery }),
-  endpoint('inference', 'GET /v2/speak', { models: inQuery }),
-  endpoint('inference', 'GET /v1/agent/converse', { models: json('/agent/think/provider/model') }),
   endpoint('inference', 'GET /v1/agent/settings/think/models'),
   endpoint('credential', '* /v1/auth/grant/**'),
   endpoint('credential', '* /v1/projects/*/keys/**'),

@@ -24,7 +24,6 @@ const elevenlabsDialect: Dialect = {
 
 const model = json('/model_id')
 const form: readonly ModelPlace[] = [{ in: 'multipart', field: 'model_id' }]
-const inQuery: readonly ModelPlace[] = [{ in: 'query', name: 'model_id' }]
 const text = { models: model, countsText: ['/text'] } as const
 const dialogue = { models: model, countsText: ['/inputs/*/text'] } as const
 
@@ -75,9 +74,6 @@ const rows: readonly Endpoint[] = [
   endpoint('inference', 'POST /v1/forced-alignment'),
   endpoint('inference', 'GET /v1/models'),
   endpoint('inference', 'GET /v1/audio-effects/catalog'),
-  endpoint('inference', 'GET /v1/text-to-speech/*/stream-input', { models: inQuery }),
-  endpoint('inference', 'GET /v1/text-to-speech/*/multi-stream-input', { models: inQuery }),
-  endpoint('inference', 'GET /v1/speech-to-text/realtime', { models: inQuery }),
   endpoint('account', '* /v1/speech-to-text/transcripts/**'),
   endpoint('account', '* /v1/audio-isolation/history/**'),
   endpoint('account', '* /v1/music/finetunes/**'),
@@ -110,8 +106,8 @@ export const elevenlabs = providerRow({
   dialect: elevenlabsDialect,
   keyHints: [{ pattern: /^sk_[a-f0-9]{48}$/ }, { pattern: /^[a-f0-9]{32}$/ }],
   keyCheck: { method: 'GET', path: '/v1/models', works: [200], restricted: [403, 429], refused: [401] },
-  sockets: elevenlabsSockets,
   endpoints: rows,
+  sockets: elevenlabsSockets,
   keyRefused: (status, body) => status === 401 && badKey.test(body),
   unverified: ['the header `character-cost` of its replies', 'names of some refusals'],
 })

@@ -19,6 +19,7 @@ function readPrediction(value: unknown, soFar: Usage | undefined): Usage | undef
     if (found !== undefined) tokens = (tokens ?? 0) + found
   }
   if (tokens !== undefined) return { ...noUsage, inputTokens: tokens }
+  if (soFar?.inputTokens) return soFar
   const characters = unitsOf('characters', object(reply?.metadata)?.billableCharacterCount)
   return characters ? { ...noUsage, ...characters } : geminiDialect.readUsage(value, soFar)
 }

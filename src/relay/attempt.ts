@@ -120,6 +120,11 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       const next = failover.next(exchange, true)
       return isPromise(next) ? next.then(key => key ?? sameKeyAgain(exchange)) : (next ?? sameKeyAgain(exchange))
     }
+    // whoever issues tokens for the key refused it
+    if (error.code === 'provider_key_rejected' && exchange.key) {
+      tellVerdict(exchange.key, 'refused')
+      return exchange.rivals ? failover.next(exchange) : undefined
+    }
     if (error.code !== 'provider_timeout' && error.code !== 'provider_broke_off') return undefined
     return exchange.grant?.record.retry5xx ? failover.next(exchange) : undefined
   }

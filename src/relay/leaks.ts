@@ -7,10 +7,22 @@ const tellingBytes = 12
 
 /** Says so where an error reply, body or headers, holds a part of the key. Wipes the secret. */
 export function echoes(secret: Secret, head: ReplyHead, body: Buffer): SoakpError | undefined {
-  const found = holdsKey(body, secret.bytes()) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), secret.bytes())
+  const key = secretPart(secret.bytes())
+  const found = holdsKey(body, key) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), key)
   secret.wipe()
   return found ? new SoakpError('provider_reply_withheld') : undefined
 }
+
+/** Of a key file (JSON) the private key: its other members, such as a project's name, stand in many an error. */
+function secretPart(key: Buffer): Buffer {
+  if (key[0] !== openBrace) return key
+  const name = key.indexOf('"private_key"')
+  const start = name < 0 ? -1 : key.indexOf(armour, name)
+  return start < 0 ? key : key.subarray(start + armour.length, Math.max(key.indexOf('"', start), start + armour.length))
+}
+
+const openBrace = 0x7b
+const armour = Buffer.from('PRIVATE KEY-----')
 
 /**
  * Whether `text` holds a telling part of the key, as it is or in base64, hex or percent encoding. For error replies of at most some ten

@@ -71,6 +71,7 @@ function formatOf(contentType: string | undefined): Format {
     type === 'application/x-ndjson' ||
     type === 'application/ndjson' ||
     type === 'application/jsonl' ||
+    type === 'application/stream+json' ||
     type === 'application/x-jsonlines'
   )
     return 'lines'

@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { LLMock } from '@copilotkit/aimock'
 import t from 'tap'
 import { call, chat } from '../support/clients.js'
 import { makeHome } from '../support/daemon.js'
+import { type Report, runSdk } from '../support/run-sdk.js'
 
 // Official SDKs, unchanged but for address and key, against a mock provider server made by others: through soakp and directly, side by side.
 
@@ -83,25 +81,6 @@ const subjects: Readonly<Record<string, Subject>> = {
       },
     ]),
   ),
-}
-
-type Report = Readonly<Record<string, { readonly returned?: unknown; readonly threw?: Readonly<Record<string, unknown>> }>>
-
-/** Runs an SDK as an app would: with the CA in its environment, and nothing else changed. */
-async function runSdk(sdk: string, base: string, token: string, ca: string, only: readonly string[] = []): Promise<Report> {
-  const env = { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: ca }
-  const child = spawn(process.execPath, [join(process.cwd(), 'dist/test/support/sdk-child.js'), sdk, base, token, ...only], { env })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', text => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', text => {
-    stderr += text
-  })
-  await once(child, 'close')
-  if (stdout === '') throw new Error(`${sdk}: ${stderr}`)
-  return JSON.parse(stdout)
 }
 
 /** Takes out what the mock draws anew for each reply: message ids, and the headers that @google/genai shows. */

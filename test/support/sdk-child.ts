@@ -3,6 +3,8 @@
  * the provider's origin. A process of its own, because `NODE_EXTRA_CA_CERTS` is read when Node starts.
  */
 
+import { dialectSdks } from './sdk-dialects.js'
+
 export type Scenarios = Readonly<Record<string, () => Promise<unknown>>>
 
 const user = (content: string) => ({ role: 'user' as const, content })
@@ -173,6 +175,7 @@ const sdks: Readonly<Record<string, (base: string, token: string) => Promise<Sce
   vercelOpenai,
   vercelAnthropic,
   langchain,
+  ...dialectSdks,
 }
 
 /** What an app can see of an error. */
