@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect, isIPv6 } from 'node:net'
 import { type Answer, type DecodedPacket, decode, encode, type RecordType } from 'dns-packet'
+import { SoakpError } from '../../errors.js'
 
 /** One address that DNS is spoken at. `host` is an IP address. */
 export interface ServerAddress {
@@ -46,13 +47,13 @@ const udpPayloadSize = 1232
 
 /**
  * Asks one server: twice over UDP, with EDNS, then over TCP; at once over TCP where the reply was cut short; without EDNS where the server does not know it. Every try has
- * a random id and port, and what does not fit the question is not taken for its reply. Throws `DnsSilence`.
+ * a random id and port, and what does not fit the question is not taken for its reply. Throws `DnsSilence`, or `cancelled` when the run is stopped.
  */
 export async function ask(server: ServerAddress, question: DnsQuestion, { signal, timeoutMs = 2000 }: AskOptions): Promise<DnsReply> {
   let edns = true
   let trouble: unknown
   for (let attempt = 0; attempt < 4; attempt++) {
-    signal.throwIfAborted()
+    if (signal.aborted) throw new SoakpError('cancelled')
     const exchange = attempt < 2 ? overUdp : overTcp
     try {
       const packet = await exchange(server, question, edns, timeoutMs, signal)
@@ -77,7 +78,7 @@ export async function ask(server: ServerAddress, question: DnsQuestion, { signal
       if (error instanceof DnsSilence && attempt >= 2) break
     }
   }
-  signal.throwIfAborted()
+  if (signal.aborted) throw new SoakpError('cancelled')
   throw trouble instanceof DnsSilence ? trouble : new DnsSilence('does not answer')
 }
 
