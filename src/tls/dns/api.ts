@@ -69,6 +69,12 @@ const longestWaitMs = 60_000
 
 export function openApi(context: DnsContext, options: ApiOptions): Api {
   const base = (context.baseUrl ?? options.base).replace(/\/+$/, '')
+  if (!URL.canParse(base) || !/^https?:$/.test(new URL(base).protocol)) {
+    throw new SoakpError(
+      'dns_settings_incomplete',
+      `“${oneLine(base, 100)}” is no address of an API: it has to begin with https:// (or http://).`,
+    )
+  }
   const turn = spacing(context, options.perSecond)
   if (/^http:\/\/(?!localhost\b|127\.|\[::1\])/i.test(base))
     context.tell(`${new URL(base).host} is spoken to without TLS: who can listen in between reads the credentials`)

@@ -169,12 +169,11 @@ async function managedIdentity(context: DnsContext, management: string): Promise
   const [endpoint, secret, client] = ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER', 'AZURE_CLIENT_ID'].map(name => context.setting(name))
   const appService = endpoint !== undefined && secret !== undefined
   const host = context.setting('AZURE_POD_IDENTITY_AUTHORITY_HOST') ?? 'http://169.254.169.254'
-  const url = new URL(appService ? endpoint : `${host.replace(/\/+$/, '')}/metadata/identity/oauth2/token`)
-  url.searchParams.set('api-version', appService ? '2019-08-01' : '2018-02-01')
-  url.searchParams.set('resource', `${management}/`)
-  if (client !== undefined) url.searchParams.set('client_id', client)
+  const url = appService ? endpoint : `${host.replace(/\/+$/, '')}/metadata/identity/oauth2/token`
+  const query = new URLSearchParams({ 'api-version': appService ? '2019-08-01' : '2018-02-01', resource: `${management}/` })
+  if (client !== undefined) query.set('client_id', client)
   const { json } = await askMetadata(context, {
-    url: url.href,
+    url: `${url}?${query}`,
     headers: appService ? { 'x-identity-header': secret } : { metadata: 'true' },
     otherwise:
       'Azure DNS: set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; without them, a token comes from the managed identity of a machine of Azure',

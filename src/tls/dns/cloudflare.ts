@@ -61,6 +61,7 @@ export const cloudflare: DnsProvider = {
     const zones = context.setting('CLOUDFLARE_ZONE_API_TOKEN') === undefined ? records : cloudflareApi(context, 'CLOUDFLARE_ZONE_API_TOKEN')
     return {
       zoneOf: zonesAsked(
+        context.now,
         async name => {
           const found = await pages(zones, '/zones', { name })
           // the same zone may wait in other accounts; only one of them can be active

@@ -45,6 +45,7 @@ export const dnsimple: DnsProvider = {
     const recordsOf = async (zone: string) => `/${await account()}/zones/${encodeURIComponent(zone)}/records`
     return {
       zoneOf: zonesAsked(
+        context.now,
         async name => {
           const reply = await api.send('GET', `/${await account()}/zones/${encodeURIComponent(name)}`, { accept: [404] })
           return reply.status === 404 ? undefined : { name, id: text(field(reply.json, 'data', 'name')) || name }

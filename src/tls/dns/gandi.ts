@@ -53,6 +53,7 @@ export const gandi: DnsProvider = {
     })
     return {
       zoneOf: zonesAsked(
+        context.now,
         async name => {
           const { status } = await api.send('GET', `/domains/${encodeURIComponent(name)}`, { accept: [404] })
           return status === 404 ? undefined : { name, id: name }

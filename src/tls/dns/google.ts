@@ -78,6 +78,7 @@ function account(api: Api, context: DnsContext, managedZones: () => Promise<stri
     zoneOf:
       only === undefined
         ? zonesAsked(
+            context.now,
             async candidate => (await zones(`${candidate}.`))[0],
             async () => (await zones()).map(zone => zone.name),
           )

@@ -62,6 +62,7 @@ function account(api: Api, context: DnsContext): DnsAccount {
 
   return {
     zoneOf: zonesAsked(
+      context.now,
       async candidate => {
         const { status, json } = await api.send('GET', `/zones/${encodeURIComponent(candidate)}`, { accept: [404] })
         return status === 404 ? undefined : { name: candidate, id: text(field(json, 'zone', 'id')) }

@@ -36,6 +36,7 @@ export const linode: DnsProvider = {
     })
     return {
       zoneOf: zonesAsked(
+        context.now,
         async name => {
           // a zone that is copied from elsewhere cannot be written here
           const found = (await pages(api, '/domains', { domain: name })).find(

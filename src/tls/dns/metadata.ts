@@ -19,6 +19,7 @@ export async function askMetadata(
   context: DnsContext,
   { url, method = 'GET', headers, otherwise }: MetadataRequest,
 ): Promise<{ readonly status: number; readonly text: string; readonly json: unknown }> {
+  if (!URL.canParse(url)) throw new SoakpError('dns_settings_incomplete', `${otherwise}, and “${oneLine(url, 100)}” is no address of one.`)
   for (let attempt = 1; ; attempt++) {
     const timeoutMs = Math.min(patienceMs, context.httpTimeoutMs)
     const reply = await sendHttp({ method, url: new URL(url), headers, body: '', timeoutMs, signal: context.signal })

@@ -55,6 +55,7 @@ export const porkbun: DnsProvider = {
     }
     return {
       zoneOf: zonesAsked(
+        context.now,
         async name => {
           const found = await ask(`/dns/retrieve/${encodeURIComponent(name)}`, {}, { accept: noSuchDomain })
           return field(found, 'status') === 'SUCCESS' ? { name, id: name } : undefined

@@ -91,6 +91,7 @@ function account(api: Api, context: DnsContext): DnsAccount {
     zoneOf:
       only === undefined
         ? zonesAsked(
+            context.now,
             candidate => publicZone(api, candidate),
             async () => (await allZones(api)).map(zone => zone.name),
           )

@@ -6,7 +6,7 @@ import { deepest, noZone, selfAndAbove } from './values.js'
 /** A name as the contract wants it, from whatever an API shows: lower case, punycode, no trailing dot. */
 export function plainName(shown: string): string {
   const name = shown.replace(/\.$/, '').toLowerCase()
-  return /^[\x21-\x7e]*$/.test(name) ? name : domainToASCII(name) || name
+  return /^[\x21-\x7e]*$/.test(name) ? name : domainToASCII(name) || name.replaceAll(/[^\x21-\x7e]/g, '?')
 }
 
 /** For APIs that list all zones of an account: reads them once a minute at most, and answers from that. */
@@ -31,17 +31,28 @@ export function zonesListed(now: () => number, load: () => Promise<readonly Zone
   }
 }
 
-/** For APIs that are asked for one zone at a time; `list` is only asked to say which zones there are instead. */
+/** For APIs that are asked for one zone at a time, each once a minute at most; `list` is only asked to say which zones there are instead. */
 export function zonesAsked(
+  now: () => number,
   ask: (candidate: string) => Promise<Zone | undefined>,
   list: () => Promise<readonly string[]>,
 ): (name: string) => Promise<Zone> {
+  const known = new Map<string, { readonly at: number; readonly zone: Zone | undefined }>()
+  const askOnce = async (candidate: string) => {
+    const last = known.get(candidate)
+    if (last !== undefined && now() - last.at <= 60_000) return last.zone
+    const zone = await ask(candidate)
+    known.set(candidate, { at: now(), zone })
+    return zone
+  }
   return async name => {
     for (const candidate of selfAndAbove(name)) {
       // nobody is delegated a top-level domain by a DNS provider
-      const zone = candidate.includes('.') ? await ask(candidate) : undefined
+      const zone = candidate.includes('.') ? await askOnce(candidate) : undefined
       if (zone !== undefined) return zone
     }
+    // the zone may be about to be made
+    known.clear()
     throw zoneMissing(name, await list().catch(() => undefined))
   }
 }

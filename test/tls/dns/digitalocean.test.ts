@@ -43,3 +43,9 @@ t.test('a zone that is gone since it was looked up is not a bare 404', async t =
   t.match(error.detail, '/v2/domains/gone.test/records')
   t.match(error.detail, 'The resource you were accessing could not be found.')
 })
+
+t.test('an address of the API that is none is refused when the account is opened', async t => {
+  const { baseUrl: _, ...stage } = await fakeDigitalocean(t)
+  for (const address of ['api.digitalocean.com', 'ftp://api.digitalocean.com'])
+    t.throws(() => openStaged(t, { provider: digitalocean }, stage, { DO_API_URL: address }), /is no address of an API/)
+})

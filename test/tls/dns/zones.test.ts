@@ -40,6 +40,7 @@ t.test('a list of zones is read once a minute, and at once again after a name wi
 t.test('zones that are asked for one by one are asked for from the deepest on, never for a top-level domain', async t => {
   const asked: string[] = []
   const find = zonesAsked(
+    () => 0,
     async candidate => {
       asked.push(candidate)
       return undefined
@@ -49,4 +50,26 @@ t.test('zones that are asked for one by one are asked for from the deepest on, n
   const error = await refusal(find('_acme-challenge.www.example.com'))
   t.same(asked, ['_acme-challenge.www.example.com', 'www.example.com', 'example.com'])
   t.match(error.detail, /zone-00\.test, .*zone-19\.test and 5 more/)
+})
+
+t.test('a zone that is asked for one by one is asked for once a minute, however many names lie in it', async t => {
+  let nowMs = 0
+  const asked: string[] = []
+  let zones = ['example.com']
+  const find = zonesAsked(
+    () => nowMs,
+    async candidate => {
+      asked.push(candidate)
+      return zones.includes(candidate) ? zone(candidate) : undefined
+    },
+    async () => zones,
+  )
+  for (const name of ['a.example.com', 'b.example.com', 'c.example.com']) t.equal((await find(name)).name, 'example.com')
+  t.same(asked, ['a.example.com', 'example.com', 'b.example.com', 'c.example.com'])
+  nowMs = 60_001
+  zones = ['example.com', 'a.example.com']
+  t.equal((await find('a.example.com')).name, 'a.example.com')
+  t.equal((await refusal(find('new.test.example'))).code, 'dns_zone_not_found')
+  zones = [...zones, 'test.example']
+  t.equal((await find('new.test.example')).name, 'test.example')
 })
