@@ -124,7 +124,6 @@ function wireAccess({ store, policy, outbound, guessing, instanceId, signingKeys
     signingKeys: [first, ...older],
     checkScope,
     authenticateOfIssuer: (token, address) => issuers.claimsOf(token, address),
-    mayCheck,
     now,
   })
   return { access, apps, users, issuers }

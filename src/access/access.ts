@@ -50,7 +50,7 @@ export interface Access {
   /** Ends the grant for good, of an app's user too: no call whose head arrives after this resolves is accepted. `cutStreams` ends open streams too. Throws `grant_not_found`. */
   revoke(id: string, cutStreams: boolean): Promise<void>
   /**
-   * Checks a token and reads its grant's state now. `address`: whose, so that signatures are checked for nobody who keeps sending bad ones. Throws `token_invalid`,
+   * Checks a token and reads its grant's state now. `address`: whose, so that an issuer's signatures are not checked for whoever keeps sending bad ones. Throws `token_invalid`,
    * `token_expired`, `token_revoked`, `too_many_failures`, `store_unavailable`; of an issuer's token also `issuer_token_refused`, `issuer_unavailable`, `user_blocked`, `app_full`.
    */
   authenticate(token: string, address?: string): MaybePromise<LiveGrant>

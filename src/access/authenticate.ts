@@ -15,8 +15,6 @@ export interface AuthenticateDeps {
   readonly signingKeys: readonly SigningKey[]
   /** What a token says that a trusted issuer made, where such tokens open the relay themselves; undefined: no issuer made it. */
   readonly ofIssuer?: ((token: string, address: string | undefined) => Promise<TokenClaims | undefined>) | undefined
-  /** Whether a signature may be checked for this address now. */
-  readonly mayCheck?: ((address: string) => boolean) | undefined
   readonly now: () => number
 }
 
@@ -40,7 +38,7 @@ function verifiedOf(claims: TokenClaims): Verified {
  * for a token whose key, grant or id is not known here, so that a flood of invented tokens costs look-ups, not signatures.
  */
 export function createAuthenticate(deps: AuthenticateDeps): (token: string, address?: string) => MaybePromise<LiveGrant> {
-  const { policy, instanceId, signingKeys, ofIssuer, mayCheck, now } = deps
+  const { policy, instanceId, signingKeys, ofIssuer, now } = deps
   const verified = new BoundedMap<string, Verified>(remembered)
   const keys = new Map(signingKeys.map(key => [key.kid, key]))
 
@@ -56,7 +54,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (token: string, addr
   }
 
   async function verify(token: string, address: string | undefined): Promise<LiveGrant> {
-    const claims = (await ofIssuer?.(token, address)) ?? (await verifyOwn(token, address))
+    const claims = (await ofIssuer?.(token, address)) ?? (await verifyOwn(token))
     // the state is read again: it may have changed while the signature was checked
     await policy.refresh()
     const known = verifiedOf(claims)
@@ -65,7 +63,7 @@ export function createAuthenticate(deps: AuthenticateDeps): (token: string, addr
     return grant
   }
 
-  async function verifyOwn(token: string, address: string | undefined): Promise<TokenClaims> {
+  async function verifyOwn(token: string): Promise<TokenClaims> {
     const claimed = peekToken(token)
     const key = keys.get(claimed.kid)
     if (!key) throw new SoakpError('token_invalid', 'It was not made here.')
@@ -73,8 +71,6 @@ export function createAuthenticate(deps: AuthenticateDeps): (token: string, addr
     if (found?.grant.app) {
       if (found.epoch !== claimed.epoch) throw new SoakpError('token_revoked')
     } else if (!found?.tokens.some(({ jti }) => jti === claimed.jti)) throw new SoakpError('token_invalid', 'It was not made here.')
-    if (address !== undefined && mayCheck?.(address) === false)
-      throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: 1 })
     return verifyToken(token, instanceId, key, now())
   }
 

@@ -27,7 +27,6 @@ export interface AccessDeps {
   readonly signingKeys: readonly [SigningKey, ...SigningKey[]]
   readonly checkScope: CheckScope
   readonly authenticateOfIssuer?: AuthenticateDeps['ofIssuer']
-  readonly mayCheck?: AuthenticateDeps['mayCheck']
   readonly now: () => number
 }
 
@@ -128,7 +127,6 @@ export function createAccess(deps: AccessDeps): Access {
       signingKeys,
       now,
       ofIssuer: deps.authenticateOfIssuer,
-      mayCheck: deps.mayCheck,
     }),
 
     jwks() {

@@ -112,7 +112,7 @@ export function createIssuers({ store, policy, users, outbound, mayCheck, now }:
     },
 
     async claimsOf(token, address) {
-      if (token.length > maxTokenLength) return undefined
+      if (token.length > maxTokenLength || !(await policy.issuers()).some(({ direct }) => direct)) return undefined
       const vouched = await verify(token, address, issuer => issuer.direct)
       if (!vouched) return undefined
       const app: AppRecord | undefined = await policy.app(vouched.issuer.app)

@@ -81,7 +81,7 @@ t.test('problems are the same in HTTP/2', async t => {
 
 t.test('an address that asks too often is told when to come back, and others are not affected', async t => {
   const door = await openDoor(t, { addressRate: '3/m', trustProxy: ['127.0.0.1'] })
-  const ask = (from: string) => get(door, '/v1/models', { headers: { 'x-forwarded-for': from } })
+  const ask = (from: string) => get(door, '/docs/models', { headers: { 'x-forwarded-for': from } })
   for (let index = 0; index < 3; index++) t.equal((await ask('2001:db8::1')).status, 404)
   const { status, body, headers } = await ask('2001:db8::2')
   t.equal(status, 429, 'the whole /64 counts as one')

@@ -28,7 +28,6 @@ export async function accessRig(outbound: Pick<Outbound, 'pool'> = noOutbound, m
     signingKeys: [signingKey],
     checkScope,
     authenticateOfIssuer: (token, address) => issuers.claimsOf(token, address),
-    mayCheck,
     now,
   })
   return { clock, store, policy, apps, users, issuers, access, signingKey }
