@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { DnsView } from './authority.js'
 import { resolversOf } from './authority.js'
 import type { PropagationMode } from './propagation.js'
@@ -19,5 +20,7 @@ export interface DnsOptions {
 
 /** How the DNS is asked under these settings. */
 export async function openView({ dnsResolvers, dnsNameServerPort }: DnsOptions, signal: AbortSignal): Promise<DnsView> {
+  // many servers are asked at once, and all of them stop with the run: no leak that Node would have to warn of
+  setMaxListeners(0, signal)
   return { resolvers: await resolversOf(dnsResolvers), nameServerPort: dnsNameServerPort, signal }
 }
