@@ -24,13 +24,24 @@ export interface Issued {
 /** A CA's clock and ours may differ by this much. */
 const toleranceMs = 3_600_000
 
+/** What is wrong with what a CA issued: for good, or by what our clock says. */
+export function faultsOf(
+  { fullchain, key }: Issued,
+  identifiers: readonly Identifier[],
+  nowMs: number,
+): { lasting: string[]; dates: string[] } {
+  const chain = readChain(fullchain)
+  const lasting = [...namesFault(chain, identifiers), ...keyFault(chain, key), ...chainFaults(chain)]
+  return { lasting, dates: dateFaults(chain, nowMs) }
+}
+
 /**
  * Whether what a CA issued can be served: the names that were asked for, our key, each certificate signed by the one that follows, valid now. Throws
  * `certificate_invalid` with everything that is wrong.
  */
-export function checkIssued({ fullchain, key }: Issued, identifiers: readonly Identifier[], nowMs: number): void {
-  const chain = readChain(fullchain)
-  const faults = [...namesFault(chain, identifiers), ...keyFault(chain, key), ...chainFaults(chain), ...dateFaults(chain, nowMs)]
+export function checkIssued(issued: Issued, identifiers: readonly Identifier[], nowMs: number): void {
+  const { lasting, dates } = faultsOf(issued, identifiers, nowMs)
+  const faults = [...lasting, ...dates]
   if (faults.length > 0) throw invalid(`What the CA issued cannot be used: ${faults.join('; ')}.`)
 }
 

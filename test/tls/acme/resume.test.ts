@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { http01Solver } from '../../../src/tls/acme/http01.js'
+import { newKey } from '../../../src/tls/acme/keys.js'
 import { type ChildOrder, childFile } from '../../support/acme/child.js'
 import { makeEngine } from '../../support/acme/engine.js'
 import { type AcmeBed, lacking, startBed } from '../../support/acme/index.js'
@@ -113,6 +114,24 @@ t.test('an order that is cut short', { skip }, async t => {
     t.not(second.fullchain, first.fullchain)
     writeFileSync(file, kept.slice(0, 40))
     t.not((await engine.obtain()).fullchain, second.fullchain)
+  })
+
+  t.test('a certificate for another key than ours is not taken, and the next run orders anew', async t => {
+    const engine = makeEngine(t, bed)
+    await engine.obtain()
+    const [folder = ''] = readdirSync(join(engine.certsDir, 'orders', 'test'))
+    writeFileSync(join(engine.certsDir, 'orders', 'test', folder, 'privkey.pem'), await newKey('p256'))
+    await t.rejects(engine.obtain(), { code: 'certificate_invalid', detail: /belongs to another key/ })
+    t.ok(await engine.obtain())
+  })
+
+  t.test('a clock that is days off refuses the certificate, and orders no other', async t => {
+    const engine = makeEngine(t, bed)
+    const before = ordersMade(bed)
+    const slow = makeEngine(t, bed, { certsDir: engine.certsDir, now: () => Date.now() - 2 * 86_400_000 })
+    for (let run = 0; run < 2; run++) await t.rejects(slow.obtain(), { code: 'certificate_invalid', detail: /Is the clock right/ })
+    t.ok(await engine.obtain())
+    t.equal(ordersMade(bed) - before, 1)
   })
 
   t.test('SIGTERM before the CA was told to look: the port is shut, and the order waits', async t => {
