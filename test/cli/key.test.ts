@@ -117,6 +117,19 @@ t.test('what does not look like a key of the provider is hinted at and kept; wha
   t.match(await add(''), { code: 2, stderr: /empty/ })
 })
 
+t.test('a provider without an address of its own takes no key without one, and says what it looks like', async t => {
+  const home = await madeHome(t)
+  for (const [name, hint] of [
+    ['azure', 'https://RESOURCE.openai.azure.com'],
+    ['ollama', 'http://HOST:11434'],
+  ] as const) {
+    const ran = await home.run(['key', 'add', name, '--stdin', '--no-verify'], '0123456789abcdef0123456789abcdef')
+    t.equal(ran.code, 2)
+    t.match(ran.stderr, hint)
+  }
+  t.match(await home.run(['key', 'add', 'openai', '--stdin', '--no-verify'], '{"type":"service_account"}'), { code: 2, stderr: /files/ })
+})
+
 t.test('a key comes out of a variable that is named', async t => {
   const home = await madeHome(t)
   process.env.MY_KEY = freshKey('openai')
