@@ -1,4 +1,5 @@
 import { SoakpError } from '../errors.js'
+import { streamed } from './call.js'
 import type { Exchange, Stoppable, StopReason } from './exchange.js'
 
 const empty = Buffer.alloc(0)
@@ -35,7 +36,7 @@ class Reading implements Stoppable {
     this.#options = options
     exchange.under = this
     this.#wait()
-    const { request } = exchange.call
+    const request = streamed(exchange.call)
     request.on('data', (piece: Buffer) => this.#take(piece))
     request.on('end', () => this.#finish())
     // whoever stops the exchange ends the call; this only keeps the error from being nobody's
@@ -54,7 +55,7 @@ class Reading implements Stoppable {
     this.#wait()
     this.#size += piece.length
     if (this.#size > this.#options.mostBytes) {
-      this.#exchange.call.request.removeAllListeners('data')
+      streamed(this.#exchange.call).removeAllListeners('data')
       this.#exchange.clientDeadlineAt = 0
       this.#options.reject(tooLarge(this.#options.mostBytes))
       return
@@ -69,7 +70,7 @@ class Reading implements Stoppable {
     this.#exchange.clientDeadlineAt = 0
     this.#exchange.bytesIn = this.#size
     // HTTP/2 makes an end of a stream that was reset
-    if (this.#exchange.call.request.aborted) {
+    if (streamed(this.#exchange.call).aborted) {
       this.stop('client_gone')
       return
     }

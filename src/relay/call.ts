@@ -1,9 +1,48 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
+import { SoakpError } from '../errors.js'
 import type { OpenSocket } from '../lib/outbound-socket.js'
 
-export type Request = IncomingMessage | Http2ServerRequest
-export type Response = ServerResponse | Http2ServerResponse
+/** A request that was here whole when it was handed over: nothing of it streams. */
+export interface WholeRequest {
+  readonly whole: Buffer
+  readonly method: string
+  readonly url: string
+  readonly rawHeaders: string[]
+  readonly headers: IncomingHttpHeaders
+  readonly socket: Socket
+}
+
+/** The part of `ServerResponse` that answers a `WholeRequest`. `close` is told when the reply is over, or its connection before it. */
+export interface WholeResponse {
+  shouldKeepAlive: boolean
+  readonly destroyed: boolean
+  readonly headersSent: boolean
+  readonly writableEnded: boolean
+  writeHead(status: number, headers?: readonly string[] | Readonly<Record<string, string | number>>): this
+  writeContinue(): void
+  flushHeaders(): void
+  write(piece: Buffer | string): boolean
+  end(piece?: Buffer | string): void
+  destroy(): void
+  on(event: 'close', listener: () => void): void
+  once(event: 'close' | 'drain', listener: () => void): void
+}
+
+export type StreamedRequest = IncomingMessage | Http2ServerRequest
+export type Request = StreamedRequest | WholeRequest
+export type Response = ServerResponse | Http2ServerResponse | WholeResponse
+
+export function isWhole(request: Request): request is WholeRequest {
+  return 'whole' in request
+}
+
+/** The request of a call whose body streams. */
+export function streamed({ request }: Call): StreamedRequest {
+  if (isWhole(request)) throw new SoakpError('internal', 'a body that is here does not stream')
+  return request
+}
 
 /** One request through the relay, as the server hands it over. */
 export interface Call {

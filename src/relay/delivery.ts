@@ -3,6 +3,7 @@ import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import { statedUsage } from '../providers/index.js'
 import type { Dialect, Provider, UpstreamReply, UpstreamSink } from '../providers/provider.js'
+import { isWhole } from './call.js'
 import { assumedBy, type Ending, type Exchange, type Stoppable, type StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
 import { createMeter, type Meter } from './meter.js'
@@ -95,7 +96,8 @@ export class Delivery implements UpstreamSink, Stoppable {
     if (this.#ended) return
     const exchange = this.#exchange
     const failure = error instanceof SoakpError ? error : new SoakpError('provider_broke_off', undefined, { cause: error })
-    if (exchange.call.request.errored !== null || exchange.call.response.destroyed) this.stop('client_gone')
+    const { request, response } = exchange.call
+    if ((!isWhole(request) && request.errored !== null) || response.destroyed) this.stop('client_gone')
     else if (exchange.answered) this.#break(failure)
     else {
       this.#ended = true

@@ -4,6 +4,7 @@ import type { Policy } from '../access/policy.js'
 import { type ErrorCode, SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
 import { Bag } from '../lib/bag.js'
+import { isWhole, streamed, type WholeResponse } from './call.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
 
@@ -224,6 +225,10 @@ function sendRefusal(exchange: Exchange, error: SoakpError): void {
 function reply(exchange: Exchange, { status, headers, body }: Refusal, gaveUp = false): void {
   const { request, response } = exchange.call
   if (response.destroyed) return
+  if (isWhole(request)) {
+    ;(response as WholeResponse).writeHead(status, headers).end(body)
+    return
+  }
   const unread = exchange.head?.hasBody !== false && !request.readableEnded
   const small =
     exchange.head?.contentLength !== undefined && exchange.head.contentLength <= drainedBytes && !exchange.head.expectsContinue && !gaveUp
@@ -247,7 +252,9 @@ function reply(exchange: Exchange, { status, headers, body }: Refusal, gaveUp = 
 const lastWordsMs = 1000
 
 /** Closing at once upon a client that is still sending would reset the connection, and the reply be lost on the way (RFC 9112, section 9.6). */
-function lastWords({ call: { request, response } }: Exchange, body: Buffer): void {
+function lastWords({ call }: Exchange, body: Buffer): void {
+  const request = streamed(call)
+  const response = call.response as ServerResponse
   const end = () => {
     clearTimeout(timer)
     if (!response.writableEnded) response.end()
@@ -255,6 +262,6 @@ function lastWords({ call: { request, response } }: Exchange, body: Buffer): voi
   const timer = setTimeout(end, lastWordsMs)
   response.once('close', end)
   request.once('end', end)
-  ;(response as ServerResponse).write(body)
+  response.write(body)
   request.resume()
 }

@@ -4,7 +4,7 @@ import type { Policy } from '../access/policy.js'
 import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
-import { isPromise } from '../lib/maybe.js'
+import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Guessing } from '../limits/guessing.js'
 import type { Limits } from '../limits/limits.js'
@@ -15,12 +15,12 @@ import type { Vault } from '../vault/vault.js'
 import { createAttempts } from './attempt.js'
 import { authorize, routeOf } from './authorize.js'
 import { readBody } from './body.js'
-import type { Call } from './call.js'
+import { type Call, isWhole } from './call.js'
 import { createChooser } from './choose.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { createFailover } from './failover.js'
 import { type Head, readHead } from './head.js'
-import { inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
+import { type BodyPlan, inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
 import { promptBytes } from './meter.js'
 import { createModelLists } from './models.js'
 import { createBook } from './record.js'
@@ -166,7 +166,12 @@ export function createRelay(deps: RelayDeps): Relay {
     return 'answered'
   }
 
-  const read = (exchange: Exchange) => readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
+  function read(exchange: Exchange): MaybePromise<Buffer> {
+    const { request } = exchange.call
+    if (!isWhole(request)) return readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
+    exchange.bytesIn = request.whole.length
+    return request.whole
+  }
 
   /** A page has to be able to read why it was refused, also where it is not known yet who asks. */
   function turnAway(exchange: Exchange, error: SoakpError): void {
@@ -227,9 +232,22 @@ export function createRelay(deps: RelayDeps): Relay {
       return
     }
     if (plan === 'none' || plan === 'stream') inspectTarget(exchange, rules)
-    if (head?.expectsContinue && plan !== 'none' && !unified) call.response.writeContinue()
+    if (isWhole(call.request)) {
+      if (plan !== 'none') takeWhole(exchange, plan, rules, record, call.request.whole)
+      return
+    }
+    if (head?.expectsContinue && plan !== 'none') call.response.writeContinue()
     if (plan !== 'read') return
-    return read(exchange).then(body => inspect(exchange, rules, record, body))
+    return readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock).then(body =>
+      inspect(exchange, rules, record, body),
+    )
+  }
+
+  /** A body that is here is not streamed, whether it is looked into or not. */
+  function takeWhole(exchange: Exchange, plan: BodyPlan, rules: Rules, record: GrantRecord, body: Buffer): void {
+    exchange.bytesIn = body.length
+    if (plan === 'read') inspect(exchange, rules, record, body)
+    else exchange.inspected = { body, original: body, injectedUsage: false }
   }
 
   function inspect(exchange: Exchange, rules: Rules, record: GrantRecord, body: Buffer): void {

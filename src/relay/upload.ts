@@ -1,4 +1,6 @@
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import { streamed } from './call.js'
 import type { Exchange } from './exchange.js'
 import type { Kept } from './keep.js'
 
@@ -9,7 +11,8 @@ const waitingBytes = 64 * 1024
  * provider that reads slowly. What passes is also given to `kept`. What nobody wants any more is read and thrown away, so that the connection can carry a next request.
  */
 export function createUpload(exchange: Exchange, patienceMs: number, clock: () => number, kept?: Kept): Readable {
-  const { request, response } = exchange.call
+  const request = streamed(exchange.call)
+  const response = exchange.call.response as ServerResponse
   const upload = new Readable({
     highWaterMark: waitingBytes,
     read() {

@@ -71,6 +71,8 @@ function leavesMuchUnread(request: Request): boolean {
 
 export interface Dispatch {
   onRequest(request: Request, response: Response): void
+  /** Whether requests for this URL go to the relay. */
+  isRelayed(url: string): boolean
   /** A request for a WebSocket. What is not the relay's is answered as if it had asked for nothing of the kind. */
   onUpgrade(request: IncomingMessage, socket: Socket, early: Buffer): void
 }
@@ -134,6 +136,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   return {
+    isRelayed: url => url.charCodeAt(0) === slash && !reserved.has(url.slice(1, segmentEnd(url))),
+
     onRequest(request, response) {
       try {
         dispatch(request, response)

@@ -8,12 +8,15 @@ import type { Request, Response } from '../relay/call.js'
 import { refuseBytes, replyOn } from './client-error.js'
 import { type Contexts, createContexts, type Pairs, tlsOptions } from './contexts.js'
 import { createHttp2, type Http2Sessions } from './http2.js'
+import { createLanes, type Lane, type Lanes } from './lane/lane.js'
 import { type OnUpgrade, takeUpgrades } from './upgrades.js'
 
 export type OnRequest = (request: Request, response: Response) => void
 
 export interface ListenerOptions {
   readonly onRequest: OnRequest
+  /** Whether a request for this URL may be taken in one piece, past Node's own request and reply. None, where it is absent. */
+  readonly isRelayed?: (url: string) => boolean
   /** A request for a WebSocket, over HTTP/1.1. The connection is the taker's from here on. */
   readonly onUpgrade?: OnUpgrade
   /** Undefined: plain HTTP/1.1. */
@@ -40,11 +43,13 @@ const maxHeaderBytes = 32_768
 
 const defaultHeadersTimeoutMs = 30_000
 
+/** Longer than the minute at which common load balancers drop idle connections, so that they are the ones who close. */
+const keepAliveTimeoutMs = 72_000
+
 const httpOptions: ServerOptions = {
   // bodies have the relay's own limits
   requestTimeout: 0,
-  // longer than the minute at which common load balancers drop idle connections, so that they are the ones who close
-  keepAliveTimeout: 72_000,
+  keepAliveTimeout: keepAliveTimeoutMs,
   maxHeaderSize: maxHeaderBytes,
   insecureHTTPParser: false,
   rejectNonStandardBodyWrites: true,
@@ -63,7 +68,7 @@ type Server = HttpServer | HttpsServer
 
 /** HTTP/1.1 connections, so that each can be ended once nothing is under way on it. */
 interface Http1Connections {
-  add(socket: Socket): void
+  add(socket: Socket, lane?: Lane): void
   /** It speaks another protocol from here on: whoever took it ends it. */
   release(socket: Socket): void
   /** Ends those that wait for a next request. Node's own `closeIdleConnections` cuts replies that were written but have not left yet. */
@@ -72,11 +77,12 @@ interface Http1Connections {
 }
 
 function createHttp1Connections(): Http1Connections {
-  const sockets = new Set<Socket>()
+  const sockets = new Map<Socket, Lane | undefined>()
   const released = new Set<Socket>()
+  const isBusy = (socket: Socket, lane: Lane | undefined) => lane?.isBusy ?? replyOn(socket) !== undefined
   return {
-    add(socket) {
-      sockets.add(socket)
+    add(socket, lane) {
+      sockets.set(socket, lane)
       socket.once('close', () => sockets.delete(socket))
     },
     release(socket) {
@@ -85,7 +91,7 @@ function createHttp1Connections(): Http1Connections {
       socket.once('close', () => released.delete(socket))
     },
     endIdle() {
-      for (const socket of sockets) if (replyOn(socket) === undefined) socket.destroySoon()
+      for (const [socket, lane] of sockets) if (!isBusy(socket, lane)) socket.destroySoon()
     },
     get size() {
       return sockets.size + released.size
@@ -93,18 +99,28 @@ function createHttp1Connections(): Http1Connections {
   }
 }
 
-/** Splits off connections that chose HTTP/2; the rest stays with the HTTP/1.1 server that accepted them. */
-function splitByAlpn(server: HttpsServer, http1: Http1Connections, http2: Http2Sessions): void {
-  const [serveHttp1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
-  server.removeAllListeners('secureConnection')
-  server.on('secureConnection', function (this: HttpsServer, socket: TLSSocket) {
-    if (socket.alpnProtocol === 'h2') {
-      http2.accept(socket)
-      return
+type ServeHttp1 = (socket: Socket) => void
+
+/** Connections that chose HTTP/2 go their way; the rest begins on a lane, where there is one, and stays with the HTTP/1.1 server that accepted it. */
+function route(
+  server: Server,
+  http1: Http1Connections,
+  http2: Http2Sessions | undefined,
+  makeLanes: (serve: ServeHttp1) => Lanes | undefined,
+): Lanes | undefined {
+  const event = http2 === undefined ? 'connection' : 'secureConnection'
+  const [serveHttp1] = server.listeners(event) as ServeHttp1[]
+  const lanes = makeLanes(socket => serveHttp1?.call(server, socket))
+  server.removeAllListeners(event)
+  server.on(event, (socket: Socket) => {
+    if (http2 !== undefined && (socket as TLSSocket).alpnProtocol === 'h2') http2.accept(socket as TLSSocket)
+    else if (lanes) http1.add(socket, lanes.accept(socket))
+    else {
+      http1.add(socket)
+      serveHttp1?.call(server, socket)
     }
-    http1.add(socket)
-    serveHttp1?.call(this, socket)
   })
+  return lanes
 }
 
 function createTlsServer(http1Options: ServerOptions, contexts: Contexts, onRefused: (error: Error) => void): HttpsServer {
@@ -125,7 +141,7 @@ function createTlsServer(http1Options: ServerOptions, contexts: Contexts, onRefu
 }
 
 export function createListener(options: ListenerOptions): Listener {
-  const { onRequest, onUpgrade, pairs, onRefused, now, headersTimeoutMs = defaultHeadersTimeoutMs } = options
+  const { onRequest, isRelayed, onUpgrade, pairs, onRefused, now, headersTimeoutMs = defaultHeadersTimeoutMs } = options
   const http1Options: ServerOptions = {
     ...httpOptions,
     headersTimeout: headersTimeoutMs,
@@ -135,16 +151,30 @@ export function createListener(options: ListenerOptions): Listener {
   const http2 = pairs === undefined ? undefined : createHttp2(onRequest, now)
   const contexts = pairs && createContexts(pairs)
   const server: Server = contexts === undefined ? createHttpServer(http1Options) : createTlsServer(http1Options, contexts, onRefused)
-  if (http2 === undefined) server.on('connection', http1.add)
-  else splitByAlpn(server as HttpsServer, http1, http2)
+  const refuseConnection = (error: NodeJS.ErrnoException, socket: Socket) => {
+    onRefused(error)
+    refuseBytes(error, socket)
+  }
+  const lanes = route(
+    server,
+    http1,
+    http2,
+    serveHttp1 =>
+      isRelayed &&
+      createLanes({
+        onRequest,
+        takes: isRelayed,
+        handOver: serveHttp1,
+        tooLate: socket => refuseConnection(Object.assign(new Error('nothing came'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket),
+        firstByteTimeoutMs: headersTimeoutMs,
+        keepAliveTimeoutMs,
+      }),
+  )
   const sockets = followSockets(server)
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
   if (onUpgrade) takeUpgrades(server, http1.release, onUpgrade)
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    onRefused(error)
-    refuseBytes(error, socket as Socket)
-  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseConnection(error, socket as Socket))
 
   function refreshPairs(): void {
     const [first] = pairs?.all ?? []
@@ -181,6 +211,7 @@ export function createListener(options: ListenerOptions): Listener {
       server.close()
       clearInterval(idleTimer)
       clearInterval(ticketTimer)
+      lanes?.close()
       http2?.close()
     },
   }

@@ -19,7 +19,7 @@ door.relay.answer = call => {
   }
   open.add(call)
   call.response.once('close', () => open.delete(call))
-  ;(call.response as import('node:http').ServerResponse).write('begun,')
+  ;(call.response as import('node:http').ServerResponse).writeHead(200).write('begun,')
 }
 door.relay.drain = () =>
   new Promise(resolve => {
@@ -37,7 +37,7 @@ process.on('message', message => {
       call.response.once('close', () => {
         if (open.size === 0) onLast()
       })
-      call.response.end('ended')
+      ;(call.response as import('node:http').ServerResponse).end(Buffer.from('ended'))
     }
   }
   if (message === 'throw') throw new Error('nobody foresaw this')

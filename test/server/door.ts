@@ -36,8 +36,9 @@ export interface FakeRelay {
 
 export function reply(call: Call, status: number, body: string, headers: Record<string, string> = {}): void {
   const { response } = call
+  const bytes = Buffer.from(body)
   ;(response as import('node:http').ServerResponse).writeHead(status, { 'content-type': 'application/json', ...headers })
-  response.end(body)
+  ;(response as import('node:http').ServerResponse).end(bytes)
 }
 
 export interface Door {
@@ -126,7 +127,19 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
 
 function describe(call: Call): void {
   const { id, provider, path, query, address, refusal } = call
-  reply(call, 200, JSON.stringify({ id, provider, path, query, address, refusal, version: call.request.httpVersion }))
+  reply(
+    call,
+    200,
+    JSON.stringify({
+      id,
+      provider,
+      path,
+      query,
+      address,
+      refusal,
+      version: 'httpVersion' in call.request ? call.request.httpVersion : '1.1',
+    }),
+  )
 }
 
 export interface Reply {
