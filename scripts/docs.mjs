@@ -89,6 +89,7 @@ const exits = {
   66: 'something named does not exist',
   69: 'a service cannot be reached or used',
   70: 'a fault inside soakp',
+  71: 'certificates are in order, but a hook failed',
   73: 'something exists already and is not overwritten',
   74: 'a file or disk cannot be read or written',
   75: 'not now; trying again later can help',

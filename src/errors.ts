@@ -138,6 +138,8 @@ export const errors = {
   acme_unreachable: { status: 500, exit: 75, text: 'The certificate authority cannot be reached or does not work.' },
   certificate_busy: { status: 500, exit: 75, text: 'Another process is working on the certificates.' },
   certificate_not_found: { status: 500, exit: 66, text: 'No such certificate.' },
+  certificate_failed: { status: 500, exit: 1, text: 'Not every certificate could be renewed.' },
+  hook_failed: { status: 500, exit: 71, text: 'A hook failed; the certificates are in order.' },
   address_refused: { status: 500, exit: 69, text: 'The address cannot be listened on.' },
   address_in_use: { status: 500, exit: 69, text: 'The address is in use already.' },
   check_failed: { status: 500, exit: 1, text: 'Not everything is in order.' },

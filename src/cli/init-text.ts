@@ -13,6 +13,12 @@ const meanings: Readonly<Record<string, string>> = {
 /** What to do with a home that `soakp init` made. */
 const next = 'Next: `soakp key add openai`, `soakp token create --provider openai`, `soakp serve`'
 
+/** The same for a home that is to be reached under a name of its own. */
+export function nextFor(domain: string | undefined): string {
+  if (domain === undefined) return next
+  return `${next}\n\nWhere ${domain} is a public name, a certificate that every client believes, renewed from then on:\n  soakp cert issue --dns PROVIDER -d ${domain}      (soakp cert providers lists the DNS providers)`
+}
+
 /** The same where `npm start` made it, in a clone, and serves. */
 export const nextToServing = 'Next, in a second terminal: `bin/soakp.js key add openai`, `bin/soakp.js token create --provider openai`'
 

@@ -36,11 +36,11 @@ export async function checkCertificate(settings: Settings, nowMs: number): Promi
     const pair = await loadPair(own ? tlsCertFile : live.fullchain, own ? tlsKeyFile : live.privkey, !own, nowMs)
     const until = new Date(pair.validUntilMs).toISOString().slice(0, 10)
     const name = publicUrl === undefined ? undefined : new URL(publicUrl).hostname.replace(/^\[|\]$/g, '')
-    if (name !== undefined && !pair.covers(name)) {
+    if (name !== undefined && !pair.covers(name) && !(await isIssued(settings, name, nowMs))) {
       return fail(
         'certificate',
         `is not for ${name}, the name in SOAKP_PUBLIC_URL, but for ${pair.names.join(', ')}`,
-        own ? 'get one that is' : 'run `soakp cert local`',
+        own ? 'get one that is' : `run \`soakp cert local\`, or for a public name \`soakp cert issue --dns PROVIDER -d ${name}\``,
       )
     }
     if (own && pair.validUntilMs - nowMs < soonMs)
@@ -53,6 +53,26 @@ export async function checkCertificate(settings: Settings, nowMs: number): Promi
 }
 
 const patienceMs = 3_000
+
+async function isIssued(settings: Settings, name: string, nowMs: number): Promise<boolean> {
+  const { listLineages } = await import('../tls/lineage.js')
+  for (const { files } of listLineages(join(settings.home, 'certs'))) {
+    const pair = await loadPair(files.fullchain, files.privkey, false, nowMs).catch(() => undefined)
+    if (pair?.covers(name)) return true
+  }
+  return false
+}
+
+/** Those of public CAs and of others: ended, about to end, not renewed. */
+export async function checkIssued(settings: Settings, nowMs: number): Promise<Finding[]> {
+  const { concernsOf, statuses } = await import('../tls/life/status.js')
+  const findings: Finding[] = []
+  const all = statuses(join(settings.home, 'certs'), nowMs, error => findings.push(faultOf('certificates', error)))
+  for (const { level, text, todo } of all.flatMap(each => concernsOf(each, nowMs)))
+    findings.push((level === 'fail' ? fail : warn)('certificates', text, todo))
+  if (all.length > 0 && findings.length === 0) findings.push(ok('certificates', `${all.map(({ name }) => name).join(', ')}: in order`))
+  return findings
+}
 
 /** Free, or held by a soakp. */
 export async function checkPort(settings: Settings): Promise<Finding> {

@@ -73,7 +73,8 @@ function readEnvironment(env: Record<string, string | undefined>, given: Sources
   delete env[schema.masterKey.env]
 }
 
-const isOurs = (name: string) => name.toUpperCase().startsWith('SOAKP_')
+// what hooks are told stays in the environment of a soakp that a hook calls
+const isOurs = (name: string) => name.toUpperCase().startsWith('SOAKP_') && !name.startsWith('SOAKP_HOOK_')
 const known = new Set<string>(settingNames.map(name => schema[name].env))
 
 function take(name: string, value: Given, given: Sources, problems: string[]): void {

@@ -154,6 +154,12 @@ export const schema: Schema = {
     byDefault: '2s',
     what: 'How long to wait after that: behind one address of a name server there may be many machines.',
   },
+  certCheckMs: {
+    env: 'SOAKP_CERT_CHECK',
+    type: duration,
+    byDefault: '1h',
+    what: 'How often the daemon looks whether a certificate is to be renewed. The CA is asked as often as it wishes.',
+  },
   maxCalls: {
     env: 'SOAKP_MAX_CALLS',
     type: count,

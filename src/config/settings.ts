@@ -23,6 +23,7 @@ export interface Settings {
   readonly dnsNameServerPort: number
   readonly dnsPropagation: 'authoritative' | 'recursive' | 'both' | 'sleep' | 'none'
   readonly dnsSettleMs: number
+  readonly certCheckMs: number
   readonly maxCalls: number
   readonly maxLagMs: number
   readonly connectTimeoutMs: number

@@ -37,10 +37,11 @@ export interface NearHome {
   json<T>(args: readonly string[], stdin?: string): Promise<T>
 }
 
-export function nearHome(dir: string, environment: Readonly<Record<string, string>> = {}): NearHome {
+export function nearHome(dir: string, environment: Readonly<Record<string, string>> = {}, more: Partial<Parts> = {}): NearHome {
   const parts: Partial<Parts> = {
     settings: async flags => loadSettings({ env: { ...environment }, home: dir, flags }),
     open: async settings => createSoakp(settings, { log: pino({ level: 'silent' }) }),
+    ...more,
   }
   const home: NearHome = {
     dir,

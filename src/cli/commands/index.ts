@@ -10,7 +10,19 @@ import { appRotate } from './app-rotate.js'
 import { appSet } from './app-set.js'
 import { appShow } from './app-show.js'
 import { backup } from './backup.js'
+import { certAccount } from './cert-account.js'
+import { certCredentials } from './cert-credentials.js'
+import { certDelete } from './cert-delete.js'
+import { certExport } from './cert-export.js'
+import { certImport } from './cert-import.js'
+import { certIssue } from './cert-issue.js'
+import { certList } from './cert-list.js'
 import { certLocal } from './cert-local.js'
+import { certProviders } from './cert-providers.js'
+import { certRenew } from './cert-renew.js'
+import { certRevoke } from './cert-revoke.js'
+import { certShow } from './cert-show.js'
+import { certTest } from './cert-test.js'
 import { demo } from './demo.js'
 import { doctor } from './doctor.js'
 import { init } from './init.js'
@@ -85,5 +97,23 @@ export const commands: readonly (MakeCommand | Group)[] = [
   backup,
   restore,
   { name: 'master', description: 'the master key, which seals the vault', commands: [masterRotate] },
-  { name: 'cert', description: 'certificates', commands: [certLocal] },
+  {
+    name: 'cert',
+    description: 'certificates: from a public CA, from elsewhere, and those of the local CA',
+    commands: [
+      certIssue,
+      certRenew,
+      certList,
+      certShow,
+      certRevoke,
+      certDelete,
+      certImport,
+      certExport,
+      certTest,
+      certProviders,
+      certCredentials,
+      certAccount,
+      certLocal,
+    ],
+  },
 ]

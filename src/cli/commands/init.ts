@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { initText } from '../init-text.js'
+import { initText, nextFor } from '../init-text.js'
 
 /** `soakp init`: makes the home, never overwrites, and completes what an interrupted one left. */
 export function init(cli: Cli): Command {
@@ -13,7 +13,7 @@ export function init(cli: Cli): Command {
       const { initHome } = await import('../../home.js')
       const report = await initHome(await cli.settings(), { domain, now: cli.now })
       const { home, instanceId, made, masterKeyFile = null, caFile } = report
-      cli.result({ home, instanceId, made, masterKeyFile, caFile }, initText(report))
+      cli.result({ home, instanceId, made, masterKeyFile, caFile }, initText(report, nextFor(domain)))
       if (report.refusedNames.length > 0) {
         cli.warn(
           `warning: the local CA was made before and may not certify ${report.refusedNames.join(', ')}; move certs/local away and run \`soakp cert local\` for a new one`,

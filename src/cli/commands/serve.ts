@@ -44,11 +44,12 @@ async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options,
   const settings = await cli.settings({ host, port, http: http ? 'true' : undefined })
   const { homeIsThere, initHome, namesFor } = await import('../../home.js')
   if (firstRun && !homeIsThere(settings)) cli.note(initText(await initHome(settings, { now: cli.now }), nextToServing))
-  const [{ pino }, { serve: listen }, { untilEnded }, { openCertificates }] = await Promise.all([
+  const [{ pino }, { serve: listen }, { untilEnded }, { openCertificates }, { watchCertificates }] = await Promise.all([
     import('pino'),
     import('../../server/listen.js'),
     import('../../server/session.js'),
     import('../../tls/certificates.js'),
+    import('../../tls/life/daemon.js'),
   ])
   const log = pino({ level: settings.logLevel }, cli.log)
   const soakp = await cli.open(log)
@@ -68,7 +69,18 @@ async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options,
     cli.note(`soakp listens on ${served.url}; Ctrl-C ends it`)
     if (firstRun) cli.note(await trialText(soakp, served, certificates?.current.isLocal ?? false, cli.now))
   }
-  const ended = untilEnded({ log, served, soakp: cli, certificates, hangupEnds: cli.interactive })
+  const watch = watchCertificates({
+    certsDir: `${settings.home}/certs`,
+    log,
+    now: cli.now,
+    everyMs: settings.certCheckMs,
+    open: async run => (await import('../../keeper.js')).openKeeper(settings, { ...run, attended: false }),
+  })
+  const close = async () => {
+    await watch.close()
+    await cli.close()
+  }
+  const ended = untilEnded({ log, served, soakp: { close }, certificates, hangupEnds: cli.interactive })
   ready()
   const exit = await ended
   certificates?.close()

@@ -1,0 +1,88 @@
+import type { SoakpError } from '../../errors.js'
+import { authorityOf } from '../acme/authorities.js'
+import { listLineages } from '../lineage.js'
+import { type Due, dueOf } from './due.js'
+import { type LiveCertificate, liveCertificate } from './live.js'
+import { type CertificateRecord, listRecords } from './record.js'
+
+/** A certificate as it stands: what is served of it, how it is renewed, what is wrong. */
+export interface CertificateStatus {
+  readonly name: string
+  readonly names: readonly string[]
+  /** Who renews it: soakp; `other`, a program that keeps its own folder, such as Certbot; `nobody`. */
+  readonly renewedBy: 'soakp' | 'other' | 'nobody'
+  readonly live: LiveCertificate | undefined
+  readonly record: CertificateRecord | undefined
+  readonly due: Due | undefined
+  /** Title of the CA that issued it, or what it calls itself. */
+  readonly issuer: string | undefined
+  /** A rehearsal: nobody believes it. */
+  readonly isStaging: boolean
+}
+
+/** Every certificate but the local CA's, by name. `bad` is told of files that cannot be read. */
+export function statuses(certsDir: string, nowMs: number, bad?: (error: SoakpError, name: string) => void): CertificateStatus[] {
+  const records = new Map(listRecords(certsDir, bad).map(record => [record.name, record]))
+  const names = new Set([...listLineages(certsDir).map(({ name }) => name), ...records.keys()])
+  return [...names].sort().map(name => statusOf(certsDir, name, records.get(name), nowMs))
+}
+
+export function statusOf(certsDir: string, name: string, record: CertificateRecord | undefined, nowMs: number): CertificateStatus {
+  const live = liveCertificate(certsDir, name)
+  const by = record?.state.issuedBy
+  const authority = by !== undefined && by.fingerprint === live?.fingerprint ? authorityOf(by.directoryUrl) : undefined
+  return {
+    name,
+    names: live?.names ?? record?.wishes.names ?? [],
+    renewedBy: record !== undefined ? 'soakp' : live?.lineage.keptBy === 'other' ? 'other' : 'nobody',
+    live,
+    record,
+    due: record === undefined ? undefined : dueOf(certsDir, record, nowMs),
+    issuer: authority?.title ?? live?.issuer,
+    isStaging: authority?.isStaging === true,
+  }
+}
+
+/** What of a certificate somebody should see to. */
+export interface Concern {
+  readonly name: string
+  readonly level: 'warn' | 'fail'
+  readonly text: string
+  readonly todo: string
+}
+
+/** Of its life: where so little is left of one that nobody here renews, it is told. */
+const warnShare = 1 / 6
+
+/** Expired, about to end, failing, not deployed. Never by a number of days: lifetimes differ. */
+export function concernsOf({ name, live, record, due, renewedBy }: CertificateStatus, nowMs: number): Concern[] {
+  const concerns: Concern[] = []
+  const say = (level: Concern['level'], text: string, todo: string) => void concerns.push({ name, level, text, todo })
+  const renewNow = `soakp cert renew --force --cert-name ${name}`
+  const error = record?.state.lastError
+  if (live === undefined)
+    say('fail', `${name} has not been issued`, error === undefined ? `soakp cert renew --cert-name ${name}` : renewNow)
+  else if (live.notAfterMs <= nowMs)
+    say('fail', `${name} ended on ${day(live.notAfterMs)}`, record === undefined ? 'issue it again: soakp cert issue' : renewNow)
+  else if (renewedBy !== 'soakp' && live.notAfterMs - nowMs < (live.notAfterMs - live.notBeforeMs) * warnShare) {
+    say(
+      'warn',
+      `${name} ends on ${day(live.notAfterMs)}, and soakp does not renew it`,
+      renewedBy === 'other' ? 'see whether the program that keeps it runs' : 'issue it here: soakp cert issue',
+    )
+  } else if (due?.alarming || due?.reason === 'emergency') {
+    if (due.due) say('fail', `${name} ends on ${day(live.notAfterMs)} and was not renewed`, renewNow)
+  }
+  if (record !== undefined && error !== undefined)
+    say(
+      'warn',
+      `the last ${record.state.attempts === 1 ? 'attempt' : `${record.state.attempts} attempts`} to renew ${name} failed: ${error.detail}`,
+      `mend that, then: ${renewNow}`,
+    )
+  if (record?.state.deployed === false)
+    say('warn', `the deploy hook of ${name} has not ended well`, 'mend it; soakp cert renew runs it again')
+  if (due?.due && due.reason === 'revoked') say('fail', `${name} was revoked`, renewNow)
+  return concerns
+}
+
+const day = (atMs: number) => new Date(atMs).toISOString().slice(0, 10)
