@@ -16,7 +16,8 @@ export async function connect(target: Target): Promise<Socket> {
 
 export function post(target: Target, body: string): string {
   const { host } = new URL(target.origin)
-  return `POST ${path} HTTP/1.1\r\nhost: ${host}\r\nauthorization: ${target.authorization}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  const own = Object.entries(target.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `POST ${target.path ?? path} HTTP/1.1\r\nhost: ${host}\r\nauthorization: ${target.authorization}\r\n${own.join('')}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }
 
 export interface Reply {

@@ -4,6 +4,7 @@ import { connect, converse, post } from './client.js'
 import { type Contender, dummyAuthorization, type Running, type Target } from './contenders/contender.js'
 import { floor } from './contenders/floor.js'
 import { nginx } from './contenders/nginx.js'
+import { portkey } from './contenders/portkey.js'
 import { soakp } from './contenders/soakp.js'
 import { calls, http2 } from './measures/calls.js'
 import { chunks } from './measures/chunks.js'
@@ -19,7 +20,7 @@ import { markdown, type Section, settingOf, write } from './report.js'
 import { jsonReply, jsonRequest, streamRequest } from './traffic.js'
 import { wrkMissing } from './wrk.js'
 
-const contenders: readonly Contender[] = [nginx, floor, soakp]
+const contenders: readonly Contender[] = [nginx, floor, soakp, portkey]
 const measures: Readonly<Record<MeasureName, Measure>> = { calls, http2, chunks, 'first-byte': firstByte, idle, sockets }
 
 const say = (text: string): boolean => process.stderr.write(`${text}\n`)
@@ -48,7 +49,9 @@ async function main(): Promise<number> {
   const direct: Target = { origin: place.upstream, http2Origin: place.upstream, authorization: dummyAuthorization, cert: undefined }
   const sections: Section[] = []
   for (const name of options.measures) {
-    sections.push(await taken(measures[name], { options, place, contenders: chosen, running, direct, say }))
+    const able = chosen.filter(each => each.measures?.includes(name) ?? true)
+    const serving = running.filter(each => able.some(contender => contender.name === each.name))
+    sections.push(await taken(measures[name], { options, place, contenders: able, running: serving, direct, say }))
   }
   const setting = settingOf(options, new Date())
   process.stdout.write(`${markdown(setting, sections)}\n`)

@@ -18,10 +18,13 @@ export const wrkMissing = (): string[] => (spawnSync('wrk', ['-v']).error ? ['wr
 
 const script = (target: Target): string => `
 wrk.method = "POST"
-wrk.path = "${path}"
+wrk.path = "${target.path ?? path}"
 wrk.body = [==[${jsonRequest}]==]
 wrk.headers["content-type"] = "application/json"
 wrk.headers["authorization"] = "${target.authorization}"
+${Object.entries(target.headers ?? {})
+  .map(([name, value]) => `wrk.headers["${name}"] = "${value}"`)
+  .join('\n')}
 function done(summary, latency, requests)
   io.write(string.format('\\n{"calls":%d,"durationUs":%d,"p50Us":%d,"p99Us":%d,"failed":%d,"broken":%d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), summary.errors.status,

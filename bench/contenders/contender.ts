@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import type { ContenderName } from '../options.js'
+import type { ContenderName, MeasureName } from '../options.js'
 import type { Place } from '../place.js'
 
 /** Where calls go and what they show. */
@@ -10,6 +10,10 @@ export interface Target {
   readonly authorization: string
   /** PEM that clients trust; undefined for plain text. */
   readonly cert: string | undefined
+  /** Where it differs from everyone else's. */
+  readonly path?: string
+  /** Beside those that everyone is sent. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface Running extends Target {
@@ -27,6 +31,8 @@ export interface Contender {
   readonly name: ContenderName
   /** A Node program: it takes flags, can be profiled and can be told to collect garbage. */
   readonly node: boolean
+  /** What can be measured of it; everything unless told. */
+  readonly measures?: readonly MeasureName[]
   /** What has to be on the machine for it, with the Debian package to install; empty when all is there. */
   missing(): string[]
   start(place: Place, options: StartOptions): Promise<Running>

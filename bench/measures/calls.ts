@@ -8,7 +8,7 @@ const http2Streams = 50
 
 export const calls: Measure = {
   title: 'JSON calls over HTTP/1.1',
-  about: 'A request of 155 bytes and a reply of 600, TLS 1.3 to the client, kept connections, wrk with one thread.',
+  about: 'A request of 155 bytes and a reply of 600, TLS 1.3 to the client, kept connections, wrk with one thread. Portkey ends no TLS.',
   async run(bench) {
     const samples: Sample[] = []
     for (const connections of bench.options.connections) {
