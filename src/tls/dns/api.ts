@@ -28,6 +28,8 @@ export interface ApiOptions {
   readonly refuses?: (reply: ApiReply) => boolean
   /** Whether a reply besides 429 and 503 says to come again later, and that nothing was done. */
   readonly busy?: (reply: ApiReply) => boolean
+  /** Milliseconds until the next attempt, where a reply says it elsewhere than in Retry-After. */
+  readonly comeBackMs?: (reply: ApiReply) => number | undefined
   /** Whether a reply with a good status says all the same that it was not done. */
   readonly fails?: (reply: ApiReply) => boolean
 }
@@ -87,7 +89,7 @@ export function openApi(context: DnsContext, options: ApiOptions): Api {
       for (let attempt = 1; ; attempt++) {
         await turn()
         const { outcome, credentials } = await attemptOnce(context, options, method, url, request)
-        const wait = attempt < attempts ? waitBefore(outcome, attempt, { idempotent, busy: options.busy, now: context.now() }) : undefined
+        const wait = attempt < attempts ? waitBefore(outcome, attempt, { idempotent, options, now: context.now() }) : undefined
         if (wait === undefined || wait > longestWaitMs) {
           const clean = (text: string) => context.redact(redact(text, credentials))
           return conclude(context, options, { method, url, clean, accept: request.accept ?? [] }, outcome)
@@ -163,13 +165,13 @@ function parse(text: string): unknown {
 function waitBefore(
   outcome: ApiReply | HttpTrouble,
   attempt: number,
-  { idempotent, busy, now }: { readonly idempotent: boolean; readonly busy: ApiOptions['busy']; readonly now: number },
+  { idempotent, options, now }: { readonly idempotent: boolean; readonly options: ApiOptions; readonly now: number },
 ): number | undefined {
   const backOff = 500 * 2 ** (attempt - 1) * (0.75 + Math.random() / 2)
   if (outcome instanceof HttpTrouble) return outcome.beforeSending || idempotent ? backOff : undefined
   const { status } = outcome
-  if (status !== 429 && status !== 503 && !(status >= 500 && idempotent) && !busy?.(outcome)) return undefined
-  return retryAfterMs(outcome, now) ?? backOff
+  if (status !== 429 && status !== 503 && !(status >= 500 && idempotent) && !options.busy?.(outcome)) return undefined
+  return retryAfterMs(outcome, now) ?? options.comeBackMs?.(outcome) ?? backOff
 }
 
 /** RFC 9110 section 10.2.3: seconds or a date. */
@@ -209,7 +211,7 @@ function conclude(
   if (options.refuses ? options.refuses(outcome) : status === 401 || status === 403) {
     throw new SoakpError('dns_credentials_refused', `${context.named(...options.credentials)}: ${asked} answers ${status}: ${words}`)
   }
-  const waitMs = retryAfterMs(outcome, context.now())
+  const waitMs = retryAfterMs(outcome, context.now()) ?? options.comeBackMs?.(outcome)
   throw new SoakpError(
     'dns_provider_failed',
     `${asked} answers ${status}${status >= 300 && status < 400 ? ', a redirect, which is not followed' : ''}: ${words}`,

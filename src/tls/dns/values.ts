@@ -51,9 +51,20 @@ export function valuesByName(records: readonly TxtRecord[]): Map<string, Set<str
   return byName
 }
 
-/** The detail of `dns_zone_not_found`: for which name, and what is there instead. */
+/** The detail of `dns_zone_not_found`: for which name, and what is there instead, the most alike first. */
 export function noZone(name: string, zones: readonly string[]): string {
   if (zones.length === 0) return `${name}: the account shows no zone at all.`
-  const shown = [...zones].sort().slice(0, 20)
+  const shown = zones
+    .map(zone => ({ zone, alike: commonLabels(name, zone) }))
+    .sort((a, b) => b.alike - a.alike || (a.zone < b.zone ? -1 : 1))
+    .slice(0, 20)
+    .map(({ zone }) => zone)
   return `${name}: the account has ${shown.join(', ')}${zones.length > shown.length ? ` and ${zones.length - shown.length} more` : ''}.`
+}
+
+/** How many labels two names have in common, counted from the end. */
+function commonLabels(one: string, other: string): number {
+  const [a, b] = [one.split('.').reverse(), other.split('.').reverse()]
+  const differs = a.findIndex((label, index) => label !== b[index])
+  return differs < 0 ? a.length : differs
 }
