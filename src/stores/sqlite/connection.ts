@@ -31,7 +31,7 @@ export function connect({ file, databaseKey, create, durability }: ConnectionOpt
     unlock(db, databaseKey)
     // the first statement that reads the file, hence the one that a wrong key fails on
     db.pragma('user_version')
-    if (db.pragma('journal_mode = wal', { simple: true }) !== 'wal') {
+    if (enterWal(db) !== 'wal') {
       throw new SoakpError('store_unavailable', `${file} lies on a file system without shared memory.`, {
         hint: 'keep the home on a local disk',
       })
@@ -45,6 +45,20 @@ export function connect({ file, databaseKey, create, durability }: ConnectionOpt
   } catch (error) {
     db?.close()
     throw driverError(error, file)
+  }
+}
+
+/** SQLite does not wait where two connections change the journal of a new database at once: it says busy to one of them. */
+function enterWal(db: Connection): unknown {
+  const endsAtMs = performance.now() + openTimeoutMs
+  for (;;) {
+    try {
+      return db.pragma('journal_mode = wal', { simple: true })
+    } catch (error) {
+      const isBusy = error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
+      if (!isBusy || performance.now() > endsAtMs) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+    }
   }
 }
 
