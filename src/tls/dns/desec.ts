@@ -8,6 +8,12 @@ interface DesecZone extends Zone {
   readonly minimumTtl: number
 }
 
+interface Stored {
+  readonly ttl: number | undefined
+  /** As deSEC shows them, by bare value: bytes that are no ASCII, and where one string of a value ends, stand nowhere else. */
+  readonly shown: ReadonlyMap<string, string>
+}
+
 /** deSEC, also for names below dedyn.io. All sets of a domain are written in one request, which is one write for its narrow limits. */
 export const desec: DnsProvider = {
   id: 'desec',
@@ -44,13 +50,14 @@ function account(api: Api, context: DnsContext): DnsAccount {
       least.set(zone.name, zone.minimumTtl)
       return { id: zone.id, name: zone.name }
     },
-    ...setAccount<{ readonly ttl: number | undefined }>(context, 'desec', {
+    ...setAccount<Stored>(context, 'desec', {
       async read(zone, name) {
         const { status, json } = await api.send('GET', `${sets(zone)}${relativeName(name, zone.name) || '@'}/TXT/`, { accept: [404] })
         if (status === 404 || typeof json !== 'object' || json === null || !('records' in json) || !Array.isArray(json.records))
           return undefined
         const ttl = 'ttl' in json && typeof json.ttl === 'number' ? json.ttl : undefined
-        return { values: new Set(json.records.map(record => unquote(String(record)))), stored: { ttl } }
+        const shown = new Map(json.records.map(record => [unquote(String(record)), String(record)]))
+        return { values: new Set(shown.keys()), stored: { ttl, shown } }
       },
       async write(zone, changes) {
         const lowest = Math.max(context.ttlSeconds, least.get(zone.name) ?? 0)
@@ -58,7 +65,7 @@ function account(api: Api, context: DnsContext): DnsAccount {
           subname: relativeName(name, zone.name),
           type: 'TXT',
           ttl: before?.stored.ttl ?? lowest,
-          records: values.map(quote),
+          records: values.map(value => before?.stored.shown.get(value) ?? quote(value)),
         }))
         await api.send('PATCH', sets(zone), { json, idempotent: true })
       },

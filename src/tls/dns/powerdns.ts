@@ -19,6 +19,8 @@ interface RrSet {
 
 /** What a set has that writing it again has to keep: also the values that are switched off. */
 interface Stored extends Pick<RrSet, 'ttl' | 'comments'> {
+  /** As PowerDNS shows them, by bare value: bytes that are no ASCII, and where one string of a value ends, stand nowhere else. */
+  readonly shown: ReadonlyMap<string, string>
   readonly off: readonly Content[]
 }
 
@@ -84,10 +86,11 @@ function account(api: Api, context: DnsContext, server: string): DnsAccount {
         const off = await switchedOff(zone, name)
         if (set === undefined && off.length === 0) return undefined
         const on = (set?.records ?? []).filter(({ disabled }) => !disabled)
+        const shown = new Map(on.map(({ content }) => [unquote(content), content]))
         const ttl = on.length > 0 ? set?.ttl : off[0]?.ttl
         return {
-          values: new Set(on.map(({ content }) => unquote(content))),
-          stored: { off, ttl: ttl ?? context.ttlSeconds, ...(set?.comments === undefined ? {} : { comments: set.comments }) },
+          values: new Set(shown.keys()),
+          stored: { shown, off, ttl: ttl ?? context.ttlSeconds, ...(set?.comments === undefined ? {} : { comments: set.comments }) },
         }
       },
       async write(zone, changes) {
@@ -132,7 +135,7 @@ function written({ name, before, values }: SetChange<Stored>, ttlSeconds: number
     changetype: 'REPLACE',
     ttl: before?.stored.ttl ?? ttlSeconds,
     records: [
-      ...values.map(value => ({ content: quote(value), disabled: false })),
+      ...values.map(value => ({ content: before?.stored.shown.get(value) ?? quote(value), disabled: false })),
       ...off.map(({ content }) => ({ content, disabled: true })),
     ],
     ...(before?.stored.comments === undefined ? {} : { comments: before.stored.comments }),

@@ -29,7 +29,7 @@ async function startDesec(t: Test): Promise<DnsStage & { readonly entries: Map<s
   function write(domain: string, body: string): ApiAnswer {
     const wanted: (Omit<Entry, 'domain'> & { type: string })[] = JSON.parse(body)
     const bad = wanted.map(({ ttl, records, type }) =>
-      type !== 'TXT' || !records.every(record => /^"(?:[^"\\]|\\.)*"$/.test(record))
+      type !== 'TXT' || !records.every(record => /^"(?:[^"\\]|\\.)*"(?: "(?:[^"\\]|\\.)*")*$/.test(record))
         ? { records: ['Record content malformed.'] }
         : ttl < (minimum.get(domain) ?? 0)
           ? { ttl: [`Ensure this value is greater than or equal to ${minimum.get(domain)}.`] }
@@ -111,4 +111,18 @@ t.test('a new set has the TTL that the domain allows at least, and one that is t
     ['new/example.com', 'there/example.com', 'new/sub.example.com'].map(key => stage.entries.get(key)?.ttl),
     [3600, 7200, 60],
   )
+})
+
+t.test('values of others come out to the letter: bytes that are no ASCII, and several strings in one', async t => {
+  const stage = await startDesec(t)
+  const { account } = openStaged(t, { provider: desec }, stage)
+  const name = '_acme-challenge.example.com'
+  const key = '_acme-challenge/example.com'
+  const foreign = ['"\\195\\188mlaut \\"quoted\\""', '"one " "two"']
+  stage.entries.set(key, { domain: 'example.com', subname: '_acme-challenge', ttl: 3600, records: foreign })
+  const zone = await account.zoneOf(name)
+  await account.add(zone, [{ name, value: txtValue('x') }])
+  t.same(stage.entries.get(key)?.records, [...foreign, `"${txtValue('x')}"`])
+  await account.remove(zone, [{ name, value: txtValue('x') }])
+  t.same(stage.entries.get(key)?.records, foreign)
 })

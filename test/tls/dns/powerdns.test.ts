@@ -75,6 +75,21 @@ t.test('against the real server', { skip: missing }, async t => {
     )
   })
 
+  t.test('values of others come out to the letter: bytes that are no ASCII, and several strings in one', async t => {
+    const stage = await start(t)
+    const { account } = openStaged(t, { provider: powerdns }, stage)
+    const name = '_acme-challenge.bytes.example.com'
+    const foreign = ['"\\195\\188mlaut \\"quoted\\""', '"one " "two"']
+    await replace(name, { records: foreign.map(content => ({ content, disabled: false })) })
+    const contents = async () => (await setAt(name))?.records.map(({ content }) => content).sort()
+    const before = await contents()
+    t.equal(before?.length, 2)
+    const zone = await account.zoneOf(name)
+    await account.add(zone, [{ name, value: txtValue('x') }])
+    await account.remove(zone, [{ name, value: txtValue('x') }])
+    t.same(await contents(), before)
+  })
+
   t.test('the address may be written with the path of the API, as for other clients', async t => {
     const stage = await start(t)
     for (const path of ['/', '/api', '/api/v1', '/api/v1/']) {
