@@ -7,7 +7,7 @@ import { type JournalWrite, openJournal } from './journal.js'
 import { type DnsOptions, openView } from './options.js'
 import { untilSeen } from './propagation.js'
 import type { DnsProvider } from './provider.js'
-import { placeOf, warnOfCut } from './solver.js'
+import { accountZone, placeOf, warnOfCut } from './solver.js'
 import { showServer } from './wire.js'
 
 /** What was tried, in order: the settings, the name, the zone, writing, being seen, removing. */
@@ -71,7 +71,7 @@ async function probeWith(opened: OpenAccount, name: string, options: DnsOptions,
   )
   const zone = await step(
     'zone',
-    () => account.zoneOf(place.name),
+    () => accountZone(account, place),
     ({ name }) => `the account holds it in the zone ${name || 'of its own'}`,
   )
   warnOfCut(place, zone, context.tell)

@@ -6,7 +6,7 @@ import { type DnsView, locate, locateByResolvers, type Place } from './authority
 import { cleanLeftovers, type Journal, type JournalWrite, openJournal } from './journal.js'
 import { type DnsOptions, openView } from './options.js'
 import { type Expected, untilSeen } from './propagation.js'
-import type { DnsProvider, TxtRecord, Zone } from './provider.js'
+import type { DnsAccount, DnsProvider, TxtRecord, Zone } from './provider.js'
 import { inZone } from './values.js'
 
 /** A solver that lives as long as a run. */
@@ -147,6 +147,17 @@ export async function placeOf(name: string, view: DnsView, mode: DnsOptions['dns
   }
 }
 
+/**
+ * The zone of the account that holds a place: the one that the DNS knows, if the account has it. A deeper one, which nothing is delegated to, is one that somebody began and left, and what
+ * is written there is never seen.
+ */
+export async function accountZone(account: Pick<DnsAccount, 'zoneOf'>, { name, zone: cut }: Place): Promise<Zone> {
+  const zone = await account.zoneOf(name)
+  if (cut === '' || zone.name === cut || zone.name === name || !inZone(zone.name, cut)) return zone
+  const served = await account.zoneOf(cut).catch(() => undefined)
+  return served?.name === cut ? served : zone
+}
+
 /** A zone of the account that ends where another one, served by others, begins: what is written there is never seen. */
 export function warnOfCut({ name, zone: cut }: Place, { name: zone }: Zone, tell: (line: string) => void): void {
   if (zone === '' || cut === zone || !inZone(cut, zone)) return
@@ -166,7 +177,7 @@ async function writesOf(placed: readonly Placed[], { account }: OpenAccount, tel
   const zones = new Map<string, Promise<Zone>>()
   const writes = new Map<string, { zone: Zone; records: TxtRecord[] }>()
   for (const { record, place } of placed) {
-    const zone = await getOrMake(zones, record.name, () => account.zoneOf(record.name))
+    const zone = await getOrMake(zones, record.name, () => accountZone(account, place))
     warnOfCut(place, zone, tell)
     const { records } = getOrMake(writes, zone.id, () => ({ zone, records: [] }))
     if (!records.some(({ name, value }) => name === record.name && value === record.value)) records.push(record)

@@ -147,6 +147,17 @@ t.test('a zone that ends above the name is told before the wait for what cannot 
   await solver.close()
 })
 
+t.test('a zone of the account that nothing is delegated to is passed over for the one that the DNS knows', { skip }, async t => {
+  const s = await stage(t, await start(t), { DNSUPDATE_ZONES: 'www.example.test,example.test' })
+  const solver = dnsSolver(dnsProvider('rfc2136'), s.options)
+  const challenge = challengeOf('a.www.example.test')
+  await solver.prepare([challenge], s.context)
+  t.same(await s.bind.txt('_acme-challenge.a.www.example.test'), [challenge.txtValue])
+  await solver.cleanUp([challenge], s.context)
+  t.same(await s.bind.txt('_acme-challenge.a.www.example.test'), [])
+  await solver.close()
+})
+
 t.test('values of others at the same name outlive an order', { skip }, async t => {
   const s = await stage(t, await start(t))
   await s.bind.update('update add _acme-challenge.example.test. 60 TXT "foreign"')
