@@ -92,7 +92,8 @@ function registered(context: DnsContext, file: string, base: string, domain: str
       .filter(block => block !== '')
     const api = openApi(context, { base, headers: () => ({}), credentials: ['ACME_DNS_API_BASE'] })
     const { json } = await api.send('POST', '/register', { json: allowfrom.length > 0 ? { allowfrom } : {} })
-    if (!isRegistration(json)) throw new SoakpError('dns_provider_failed', `${api.base}/register answers with no registration.`)
+    if (!isRegistration(json))
+      throw new SoakpError('dns_provider_failed', `${new URL(api.base).host} answers /register with no registration.`)
     const { fulldomain, subdomain, username, password } = json
     const made = { fulldomain: fulldomain.toLowerCase(), subdomain, username, password, server_url: base }
     // read again: another process may have added one meanwhile

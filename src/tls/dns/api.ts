@@ -66,6 +66,8 @@ export interface Api {
 }
 
 const attempts = 5
+/** A run that asks the same more often is in a circle: a list that always promises one more page. */
+const mostOfOnePath = 2000
 /** A longer wait is not waited out but told, for the next run. */
 const longestWaitMs = 60_000
 
@@ -78,6 +80,7 @@ export function openApi(context: DnsContext, options: ApiOptions): Api {
     )
   }
   const turn = spacing(context, options.perSecond)
+  const asked = new Map<string, number>()
   if (/^http:\/\/(?!localhost\b|127\.|\[::1\])/i.test(base))
     context.tell(`${new URL(base).host} is spoken to without TLS: who can listen in between reads the credentials`)
   return {
@@ -85,6 +88,11 @@ export function openApi(context: DnsContext, options: ApiOptions): Api {
     async send(method, path, request = {}) {
       const url = new URL(base + path)
       for (const [name, value] of Object.entries(request.query ?? {})) if (value !== undefined) url.searchParams.append(name, String(value))
+      asked.set(url.pathname, (asked.get(url.pathname) ?? 0) + 1)
+      if ((asked.get(url.pathname) ?? 0) > mostOfOnePath) {
+        const detail = `${url.host}${url.pathname} was asked ${mostOfOnePath} times in one run, as if its list had no end.`
+        throw new SoakpError('dns_provider_failed', context.redact(detail))
+      }
       const idempotent = request.idempotent ?? (method !== 'POST' && method !== 'PATCH')
       for (let attempt = 1; ; attempt++) {
         await turn()

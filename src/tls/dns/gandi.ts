@@ -58,12 +58,20 @@ export const gandi: DnsProvider = {
           const { status } = await api.send('GET', `/domains/${encodeURIComponent(name)}`, { accept: [404] })
           return status === 404 ? undefined : { name, id: name }
         },
-        async () =>
-          list((await api.send('GET', '/domains', { query: { per_page: 100 } })).json).map(zone => plainName(text(field(zone, 'fqdn')))),
+        () => zones(api),
       ),
       ...sets(api, context),
     }
   },
+}
+
+async function zones(api: Api): Promise<string[]> {
+  const all: string[] = []
+  for (let page = 1; ; page++) {
+    const found = list((await api.send('GET', '/domains', { query: { per_page: 100, page } })).json)
+    all.push(...found.map(zone => plainName(text(field(zone, 'fqdn')))))
+    if (found.length < 100) return all
+  }
 }
 
 function sets(api: Api, context: DnsContext) {

@@ -79,7 +79,7 @@ function account(api: Api, context: DnsContext, managedZones: () => Promise<stri
       only === undefined
         ? zonesAsked(
             context.now,
-            async candidate => (await zones(`${candidate}.`))[0],
+            async candidate => theOnly(candidate, await zones(`${candidate}.`)),
             async () => (await zones()).map(zone => zone.name),
           )
         : async name => {
@@ -117,6 +117,15 @@ function account(api: Api, context: DnsContext, managedZones: () => Promise<stri
       },
     }),
   }
+}
+
+/** A domain may have several public zones, each with name servers of its own. */
+function theOnly(domain: string, [zone, ...others]: readonly Zone[]): Zone | undefined {
+  if (zone === undefined || others.length === 0) return zone
+  const ids = [zone, ...others].map(({ id }) => id).join(', ')
+  throw new SoakpError('dns_settings_incomplete', `Google Cloud DNS has several public zones ${domain}: ${ids}.`, {
+    hint: 'set GCE_ZONE_ID to the one that the domain is delegated to',
+  })
 }
 
 function setOf(name: string, ttl: number, rrdatas: readonly string[]): object {

@@ -5,8 +5,8 @@ import { type Api, type OutgoingRequest, openApi } from './api.js'
 import { byRecord } from './by-record.js'
 import { field, list, number, text } from './fields.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { deepest, relativeName, selfAndAbove } from './values.js'
-import { plainName, zoneMissing } from './zones.js'
+import { relativeName } from './values.js'
+import { plainName, zonesAsked, zonesListed } from './zones.js'
 
 /** Address of the API, and of the service that turns OAuth2 credentials into tokens. Source: https://github.com/ovh/go-ovh */
 const endpoints: Readonly<Record<string, { readonly api: string; readonly tokens?: string }>> = {
@@ -92,7 +92,7 @@ export const ovh: DnsProvider = {
         text(field(json, 'errorCode')) in guilty,
     })
     return {
-      zoneOf: name => zoneOf(api, name),
+      zoneOf: zonesOf(api, context.now),
       ...byRecord({
         async list(zone, name) {
           const query = { fieldType: 'TXT', subDomain: relativeName(name, zone.name) }
@@ -121,24 +121,31 @@ function pathOf({ id }: Zone): string {
   return `/domain/zone/${encodeURIComponent(id)}`
 }
 
-/** The list of all zones, where the credentials may see it; else one zone after the other. */
-async function zoneOf(api: Api, name: string): Promise<Zone> {
-  const listed = await api.send('GET', '/domain/zone/', { accept: ({ json }) => text(field(json, 'errorCode')) === 'NOT_GRANTED_CALL' })
-  if (listed.status === 200) {
-    const zones = list(listed.json).map(zone => ({ name: plainName(text(zone)), id: text(zone) }))
-    const zone = deepest(name, zones)
-    if (zone !== undefined) return zone
-    throw zoneMissing(
-      name,
-      zones.map(zone => zone.name),
-    )
+/** From the list of all zones, where the credentials may see it; else one zone after the other. */
+function zonesOf(api: Api, now: () => number): (name: string) => Promise<Zone> {
+  let mayList = true
+  const listed = zonesListed(now, async () => {
+    const reply = await api.send('GET', '/domain/zone/', { accept: ({ json }) => text(field(json, 'errorCode')) === 'NOT_GRANTED_CALL' })
+    mayList = reply.status === 200
+    return mayList ? list(reply.json).map(zone => ({ name: plainName(text(zone)), id: text(zone) })) : []
+  })
+  const accept = (reply: { readonly status: number }) => reply.status === 404 || reply.status === 403
+  const asked = zonesAsked(
+    now,
+    async candidate => {
+      const { status } = await api.send('GET', `/domain/zone/${encodeURIComponent(candidate)}`, { accept })
+      return status === 200 ? { name: candidate, id: candidate } : undefined
+    },
+    () => Promise.reject(new SoakpError('dns_credentials_refused')),
+  )
+  return async name => {
+    const found = mayList
+      ? await listed(name).catch(error => {
+          if (mayList) throw error
+        })
+      : undefined
+    return found ?? asked(name)
   }
-  for (const candidate of selfAndAbove(name)) {
-    const accept = (reply: { readonly status: number }) => reply.status === 404 || reply.status === 403
-    const { status } = await api.send('GET', `/domain/zone/${encodeURIComponent(candidate)}`, { accept })
-    if (status === 200) return { name: candidate, id: candidate }
-  }
-  throw zoneMissing(name, undefined)
 }
 
 function theOnlyWay(context: DnsContext): keyof typeof ways {
@@ -162,7 +169,8 @@ function signed(context: DnsContext, anonymous: Api): (request: OutgoingRequest)
   return async ({ method, url, body }) => {
     if (aheadSeconds === undefined) {
       const { json } = await anonymous.send('GET', '/auth/time')
-      if (number(json) === 0) throw new SoakpError('dns_provider_failed', `${anonymous.base}/auth/time does not tell the time.`)
+      if (number(json) === 0)
+        throw new SoakpError('dns_provider_failed', `${new URL(anonymous.base).host} does not tell the time (/auth/time).`)
       aheadSeconds = number(json) - Math.floor(context.now() / 1000)
     }
     const timestamp = String(Math.floor(context.now() / 1000) + aheadSeconds)

@@ -13,7 +13,7 @@ export function plainName(shown: string): string {
 export function zonesListed(now: () => number, load: () => Promise<readonly Zone[]>): (name: string) => Promise<Zone> {
   let known: { readonly at: number; readonly zones: Promise<readonly Zone[]> } | undefined
   return async name => {
-    if (known === undefined || now() - known.at > 60_000) known = { at: now(), zones: load() }
+    if (known === undefined || now() - known.at > 60_000) known = { at: now(), zones: load().then(withNames) }
     const asked = known
     try {
       const zones = await asked.zones
@@ -30,6 +30,9 @@ export function zonesListed(now: () => number, load: () => Promise<readonly Zone
     }
   }
 }
+
+/** A row that is not of the expected shape has no name, and a zone without a name would hold every name there is. */
+const withNames = (zones: readonly Zone[]) => zones.filter(({ name, id }) => name !== '' && id !== '')
 
 /** For APIs that are asked for one zone at a time, each once a minute at most; `list` is only asked to say which zones there are instead. */
 export function zonesAsked(
@@ -59,10 +62,11 @@ export function zonesAsked(
 
 /** `there`: the names of the zones that the API shows; undefined where it does not list them. */
 export function zoneMissing(name: string, there: readonly string[] | undefined): SoakpError {
+  const named = there?.filter(zone => zone !== '')
   const detail =
-    there === undefined
+    named === undefined
       ? `${name}: which zones there are cannot be told, the API does not list them to these credentials.`
-      : noZone(name, there)
+      : noZone(name, named)
   return new SoakpError('dns_zone_not_found', detail, {
     hint: 'take credentials of the account that holds the zone, and let them see it; or point a CNAME from this name into a zone that is there',
   })

@@ -7,6 +7,7 @@ import {
   fakeZones,
   jsonBody,
   noBody,
+  page,
   Refused,
   type Reply,
   type SetFake,
@@ -27,6 +28,8 @@ const failed = (code: number, object: string, message: string): Reply => ({
 })
 
 /** https://api.gandi.net/docs/livedns/: whole sets, values shown in quotes, TTL 10800 where none is sent. */
+const many = Array.from({ length: 120 }, (_, i) => `more-${i}.test`)
+
 export async function fakeGandi(t: Test): Promise<GandiFake> {
   const sets = new FakeSets(true)
   const zoneOf = ({ params }: Call): string => {
@@ -37,9 +40,11 @@ export async function fakeGandi(t: Test): Promise<GandiFake> {
   const server = await serveFake(
     t,
     {
-      'GET /v5/livedns/domains': () => ({
+      'GET /v5/livedns/domains': ({ query }) => ({
         status: 200,
-        body: fakeZones.map(fqdn => ({ fqdn, domain_href: `https://api.gandi.net/v5/livedns/domains/${fqdn}` })),
+        body: page([...many, ...fakeZones], Number(query.get('page') ?? 1), Math.min(100, Number(query.get('per_page')))).items.map(
+          fqdn => ({ fqdn, domain_href: `https://api.gandi.net/v5/livedns/domains/${fqdn}` }),
+        ),
       }),
       'GET /v5/livedns/domains/:zone': call => ({ status: 200, body: { fqdn: zoneOf(call), automatic_snapshots: true } }),
       'GET /v5/livedns/domains/:zone/records/:name/TXT': call => {

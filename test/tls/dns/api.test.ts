@@ -142,3 +142,15 @@ t.test('where whole sets are written, what somebody else writes in between is ne
   await account.remove(zone, [{ name, value }])
   t.same([...values].sort(), ['foreign', 'later'])
 })
+
+t.test('a list that always promises one more page comes to an end', { timeout: 300_000 }, async t => {
+  const { api, fake } = await start(t, () => ({ status: 200, json: { next: 'more' } }))
+  const readAll = async () => {
+    for (let page = 1; ; page += 20)
+      await Promise.all(Array.from({ length: 20 }, (_, i) => api.send('GET', '/zones', { query: { page: page + i } })))
+  }
+  const error = await refusal(readAll())
+  t.equal(error.code, 'dns_provider_failed')
+  t.match(error.detail, 'as if its list had no end')
+  t.equal(fake.calls.length, 2000)
+})

@@ -143,3 +143,15 @@ t.test('too many requests is waited out, though it comes with status 403', async
   await account.add(zone, [ours])
   t.same(fake.values(name), [ours.value])
 })
+
+t.test('of several public zones of one domain none is taken by chance', async t => {
+  const fake = await fakeGoogle(t)
+  const { account } = openStaged(t, { provider: google }, fake)
+  const zone = (name: string) => ({ name, dnsName: 'example.com.', visibility: 'public' })
+  const list = 'GET /dns/v1/projects/:project/managedZones'
+  fake.server.answerNext(list, { status: 200, body: { managedZones: [zone('one'), zone('two')] } })
+  const error = await refusal(account.zoneOf('example.com'))
+  t.equal(error.code, 'dns_settings_incomplete')
+  t.match(error.detail, 'several public zones example.com: one, two')
+  t.match(error.hint, 'GCE_ZONE_ID')
+})
