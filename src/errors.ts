@@ -44,6 +44,13 @@ export const errors = {
   token_invalid: { status: 401, exit: 77, text: 'The access token is not valid.' },
   token_expired: { status: 401, exit: 77, text: 'The access token has expired.' },
   token_revoked: { status: 401, exit: 77, text: 'The access token has been revoked.' },
+  dpop_missing: {
+    status: 401,
+    exit: 77,
+    text: 'The access token has to be used with a proof of the key it is bound to: Authorization: DPoP and a DPoP header.',
+  },
+  dpop_invalid: { status: 401, exit: 77, text: 'The DPoP proof is not valid.' },
+  dpop_nonce_needed: { status: 401, exit: 77, text: 'The DPoP proof has to be made with the nonce that came with this reply.' },
   too_many_failures: { status: 429, exit: 75, text: 'Too many failed attempts from this address.', retry: true },
   too_many_requests: { status: 429, exit: 75, text: 'Too many requests from this address.', retry: true },
 

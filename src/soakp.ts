@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Access } from './access/access.js'
 import type { SigningKey } from './access/access-token.js'
 import { type Apps, createApps } from './access/apps.js'
+import { createProofs, type Proofs } from './access/dpop.js'
 import { createAccess } from './access/grants.js'
 import { createIssuers, type Issuers } from './access/issuers.js'
 import { createPolicy, type Policy } from './access/policy.js'
@@ -36,6 +37,7 @@ export interface Soakp {
   readonly apps: Apps
   readonly issuers: Issuers
   readonly users: UserTokens
+  readonly proofs: Proofs
   readonly policy: Policy
   readonly limits: Limits
   readonly guessing: Guessing
@@ -65,9 +67,10 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const limits = createLimits(now)
   const signingKeys = await Promise.all(keyring.signingKeys.map(importSigningKey))
   const opening = wireAccess({ store, policy, outbound, guessing, instanceId, signingKeys, now })
-  const { access } = opening
+  const { access, proofs } = opening
   const relay = createRelay({
     access,
+    proofs,
     policy,
     limits,
     guessing,
@@ -126,7 +129,8 @@ function wireAccess({ store, policy, outbound, guessing, instanceId, signingKeys
     authenticateOfIssuer: (token, address) => issuers.claimsOf(token, address),
     now,
   })
-  return { access, apps, users, issuers }
+  const proofs = createProofs({ spend: users.spend, now })
+  return { access, apps, users, issuers, proofs }
 }
 
 async function askProvider(record: KeyRecord, vault: Vault, outbound: Outbound, tellVerdict: TellVerdict): Promise<KeyVerdict> {

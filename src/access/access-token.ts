@@ -25,6 +25,8 @@ export interface TokenClaims {
   readonly sessionEndsAtMs?: number | undefined
   /** Globs that narrow the grant further: they can take away only, so they may stand in here. */
   readonly models?: readonly string[] | undefined
+  /** Of the key it is bound to: without a proof of that key it opens nothing (RFC 9449, section 6.1). */
+  readonly thumbprint?: string | undefined
   /** Id of the issuer that made and signed it, where that is not us. */
   readonly issuer?: string | undefined
 }
@@ -40,13 +42,14 @@ const algorithm = 'EdDSA'
 
 /** A JWT as RFC 9068 types it, signed with Ed25519; issuer and audience are the instance, so that a change of domain ends none. */
 export function signToken(claims: TokenClaims, instanceId: string, key: SigningKey): Promise<string> {
-  const { grantId: grant, epoch, sessionId, sessionEndsAtMs, models } = claims
+  const { grantId: grant, epoch, sessionId, sessionEndsAtMs, models, thumbprint } = claims
   return new SignJWT({
     grant,
     ...(epoch !== undefined && { epoch }),
     ...(sessionId !== undefined && { sid: sessionId }),
     ...(sessionEndsAtMs !== undefined && { session: Math.floor(sessionEndsAtMs / 1000) }),
     ...(models !== undefined && { models }),
+    ...(thumbprint !== undefined && { cnf: { jkt: thumbprint } }),
   })
     .setProtectedHeader({ alg: algorithm, typ: type, kid: key.kid })
     .setIssuer(instanceId)
@@ -114,6 +117,7 @@ export async function verifyToken(token: string, instanceId: string, key: Signin
       sessionId: payload.sid as string | undefined,
       sessionEndsAtMs: payload.session === undefined ? undefined : (payload.session as number) * 1000,
       models: payload.models as readonly string[] | undefined,
+      thumbprint: (payload.cnf as { jkt: string } | undefined)?.jkt,
     }
   } catch (cause) {
     if (cause instanceof joseErrors.JWTExpired) throw new SoakpError('token_expired')

@@ -18,6 +18,8 @@ export interface NewGrant {
   readonly concurrency?: number
   readonly maxOutputTokens?: number
   readonly retry5xx?: boolean
+  /** Thumbprint of the key that its tokens are bound to, or `anyKey`. */
+  readonly dpop?: string
 }
 
 export interface IssuedToken {
@@ -45,6 +47,11 @@ export interface Access {
   show(id: string): Promise<GrantAndTokens>
   /** A new token for the same grant; older ones end after `graceMs`. Throws `grant_not_found`, `token_revoked`. */
   rotate(id: string, graceMs: number): Promise<IssuedToken>
+  /**
+   * In place of a token that is bound to no key one that is, for as long; older ones end. Of one token once. Throws `session_ended` where the grant asks for no key or the token
+   * was bound already: such tokens are not exchanged.
+   */
+  bind(live: LiveGrant, thumbprint: string | undefined): Promise<IssuedToken>
   /** Ends the token, and of an app's user those that it was exchanged from and for; `everywhere`: every one of the user. Of a grant that the operator made, never more than this token. */
   logout(live: LiveGrant, everywhere: boolean): Promise<void>
   /** Ends the grant for good, of an app's user too: no call whose head arrives after this resolves is accepted. `cutStreams` ends open streams too. Throws `grant_not_found`. */

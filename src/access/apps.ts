@@ -16,6 +16,7 @@ export interface NewApp {
   readonly addresses?: readonly string[]
   readonly maxOutputTokens?: number
   readonly retry5xx?: boolean
+  readonly dpop?: boolean
   /** Of all users together. */
   readonly rate?: string
   readonly concurrency?: number
@@ -107,6 +108,7 @@ export function createApps({ store, policy, checkScope, now }: AppsDeps): Apps {
         addresses: wanted.addresses ?? [],
         maxOutputTokens: wanted.maxOutputTokens ?? null,
         retry5xx: wanted.retry5xx ?? false,
+        dpop: wanted.dpop ?? false,
         rate: wanted.rate ?? null,
         concurrency: wanted.concurrency ?? null,
         userRate: wanted.userRate ?? null,

@@ -1,6 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { parseRate } from '../lib/rate.js'
-import type { GrantRecord, GrantScope } from '../stores/records.js'
+import { anyKey, type GrantRecord, type GrantScope } from '../stores/records.js'
+import { isThumbprint } from './dpop-proof.js'
 import { checkRules } from './rules.js'
 
 /** Throws `usage` when the scope names a provider or key that is not there. */
@@ -9,12 +10,21 @@ export type CheckScope = (scope: GrantScope, tenant: string) => Promise<void>
 const longestLifetimeMs = 10 * 366 * 86_400_000
 
 /** Throws `usage` with what is wrong about the rules of a grant or of an app's template. */
-export async function checkGrant(rules: Partial<GrantRecord>, tenant: string, checkScope: CheckScope): Promise<void> {
+export async function checkGrant(
+  rules: Partial<Omit<GrantRecord, 'dpop'>> & { readonly dpop?: string | boolean | null },
+  tenant: string,
+  checkScope: CheckScope,
+): Promise<void> {
   checkRules(rules)
   checkRate(rules.rate)
   checkCount('concurrency', rules.concurrency)
   checkCount('the output limit', rules.maxOutputTokens)
   checkName(rules.name)
+  if (typeof rules.dpop === 'string' && rules.dpop !== anyKey && !isThumbprint(rules.dpop))
+    throw new SoakpError(
+      'usage',
+      `${JSON.stringify(rules.dpop.slice(0, 60))} is no thumbprint of a key (RFC 7638: 43 characters of base64url).`,
+    )
   if (rules.scope) {
     checkSize(rules.scope)
     await checkScope(rules.scope, tenant)

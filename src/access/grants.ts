@@ -1,6 +1,6 @@
 import { SoakpError } from '../errors.js'
-import { newId } from '../lib/id.js'
-import type { GrantRecord, TokenRecord } from '../stores/records.js'
+import { derivedId, newId } from '../lib/id.js'
+import { anyKey, type GrantRecord, type TokenRecord } from '../stores/records.js'
 import type { GrantAndTokens, GrantPatch, Store } from '../stores/store.js'
 import type { Access, IssuedToken, NewGrant } from './access.js'
 import { type SigningKey, signToken } from './access-token.js'
@@ -20,6 +20,7 @@ export interface AccessDeps {
     | 'updateAppUser'
     | 'endAppUserToken'
     | 'endAppUserTokens'
+    | 'spend'
   >
   readonly policy: Policy
   readonly instanceId: string
@@ -54,13 +55,14 @@ export function createAccess(deps: AccessDeps): Access {
     return found
   }
 
-  async function issue(grant: GrantRecord, token: TokenRecord): Promise<IssuedToken> {
+  async function issue(grant: GrantRecord, token: TokenRecord, thumbprint = keyOf(grant)): Promise<IssuedToken> {
     const claims = {
       jti: token.jti,
       grantId: grant.id,
       subject: grant.subject ?? grant.id,
       issuedAtMs: token.issuedAtMs,
       expiresAtMs: token.expiresAtMs,
+      thumbprint,
     }
     return { grant, token: await signToken(claims, instanceId, signingKeys[0]), expiresAtMs: token.expiresAtMs }
   }
@@ -103,6 +105,16 @@ export function createAccess(deps: AccessDeps): Access {
       return issued
     },
 
+    async bind({ record, token, claims }, thumbprint) {
+      const mayBind = record.dpop !== null && claims.thumbprint === undefined && thumbprint !== undefined
+      if (!mayBind || record.app) throw new SoakpError('session_ended', 'It was made to end when it ends.')
+      if (!(await store.spend(derivedId('tok', ['bound', token.jti]), claims.expiresAtMs))) throw new SoakpError('token_revoked')
+      const bound = { jti: newId('tok'), grantId: record.id, issuedAtMs: now(), expiresAtMs: token.expiresAtMs }
+      const issued = await issue(record, bound, thumbprint)
+      if (!(await store.replaceTokens(bound, now()))) throw new SoakpError('token_revoked')
+      return issued
+    },
+
     async revoke(id, cutStreams) {
       const { grant } = await existing(id)
       const patch = { revokedAtMs: grant.revokedAtMs ?? now(), cutStreams: cutStreams || grant.cutStreams }
@@ -135,6 +147,11 @@ export function createAccess(deps: AccessDeps): Access {
   }
 }
 
+/** The one key that tokens of the grant are bound to when they are made. */
+function keyOf({ dpop }: GrantRecord): string | undefined {
+  return dpop === null || dpop === anyKey ? undefined : dpop
+}
+
 function makeGrant(wanted: NewGrant, now: number): GrantRecord {
   return {
     id: newId('grt'),
@@ -150,6 +167,7 @@ function makeGrant(wanted: NewGrant, now: number): GrantRecord {
     concurrency: wanted.concurrency ?? null,
     maxOutputTokens: wanted.maxOutputTokens ?? null,
     retry5xx: wanted.retry5xx ?? false,
+    dpop: wanted.dpop ?? null,
     createdAtMs: now,
     // a JWT counts in whole seconds
     expiresAtMs: Math.floor((now + wanted.lifetimeMs) / 1000) * 1000,

@@ -4,6 +4,7 @@ import { SoakpError } from '../errors.js'
 import { derivedId } from '../lib/id.js'
 import type { IssuerRecord } from '../stores/records.js'
 import { parsePart } from './access-token.js'
+import { isThumbprint } from './dpop-proof.js'
 import { asymmetric, type IssuerKeys } from './issuer-keys.js'
 
 /** Longest JWT of an issuer looked at: some carry profiles. */
@@ -27,6 +28,8 @@ export interface Vouched {
   readonly user: string
   readonly issuedAtMs: number
   readonly expiresAtMs: number
+  /** Of the key that the issuer bound it to. */
+  readonly thumbprint: string | undefined
   /** Stands for this token and no other. */
   readonly id: string
 }
@@ -100,6 +103,7 @@ export async function verifyIssuerToken(
       user: String(payload.sub),
       issuedAtMs: Number(payload.iat) * 1000,
       expiresAtMs: Number(payload.exp) * 1000,
+      thumbprint: boundTo(payload),
       id: idOf(token, payload, issuer),
     }
   } catch (cause) {
@@ -107,6 +111,14 @@ export async function verifyIssuerToken(
     if (cause instanceof joseErrors.JWKSNoMatchingKey) throw refused('The issuer has no such key.', cause)
     throw refused('Its signature is not of a key of the issuer.', cause)
   }
+}
+
+/** A token that is bound to something must not open anything without it (RFC 7800). */
+function boundTo({ cnf }: JWTPayload): string | undefined {
+  if (cnf === undefined || cnf === null) return undefined
+  const jkt = typeof cnf === 'object' && 'jkt' in cnf ? cnf.jkt : undefined
+  if (typeof jkt !== 'string' || !isThumbprint(jkt)) throw refused('It is bound to something (cnf) that cannot be checked here.')
+  return jkt
 }
 
 /** By its `jti` where it has one, else by what is signed: the signature itself can be written in several ways. */

@@ -117,9 +117,9 @@ export function createIssuers({ store, policy, users, outbound, mayCheck, now }:
       if (!vouched) return undefined
       const app: AppRecord | undefined = await policy.app(vouched.issuer.app)
       if (!app) return undefined
-      const { id, issuer, user, issuedAtMs, expiresAtMs } = vouched
+      const { id, issuer, user, issuedAtMs, expiresAtMs, thumbprint } = vouched
       const grantId = await users.keep(app, { user, issuer }, expiresAtMs)
-      return { jti: id, grantId, subject: `${issuer.name}:${user}`, issuedAtMs, expiresAtMs, issuer: issuer.id }
+      return { jti: id, grantId, subject: `${issuer.name}:${user}`, issuedAtMs, expiresAtMs, thumbprint, issuer: issuer.id }
     },
   }
 }

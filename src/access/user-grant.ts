@@ -1,4 +1,4 @@
-import type { AppRecord, IssuerRecord } from '../stores/records.js'
+import { type AppRecord, anyKey, type IssuerRecord } from '../stores/records.js'
 import type { AppUserAndTokens, GrantAndTokens } from '../stores/store.js'
 
 /** The grant of an app's user: the app's template as it is now, so that a change of it, or its end, is one for every user at once. */
@@ -21,6 +21,7 @@ export function userGrant(app: AppRecord, { user, ended }: AppUserAndTokens, iss
       concurrency: app.userConcurrency,
       maxOutputTokens: app.maxOutputTokens,
       retry5xx: app.retry5xx,
+      dpop: app.dpop ? anyKey : null,
       createdAtMs: user.createdAtMs,
       expiresAtMs: user.expiresAtMs,
       // an issuer that is not trusted any more vouches for nobody

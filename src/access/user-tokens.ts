@@ -17,6 +17,8 @@ export interface UserWish {
   readonly ttlMs?: number
   /** Globs; narrower than the template's. */
   readonly models?: readonly string[]
+  /** Of the key that it is to be bound to. */
+  readonly thumbprint?: string | undefined
   /** Whether it can be exchanged for a new one for as long as the app's session lasts. */
   readonly refreshable: boolean
 }
@@ -28,16 +30,18 @@ export interface UserToken {
   readonly expiresAtMs: number
   /** Undefined: it cannot be exchanged for a new one. */
   readonly sessionEndsAtMs: number | undefined
+  /** Of the key that it is bound to. */
+  readonly thumbprint: string | undefined
 }
 
 /** Access tokens of an app's users. */
 export interface UserTokens {
-  /** Throws `usage`, `model_not_allowed`, `user_blocked`, `app_full`. */
+  /** Throws `usage`, `model_not_allowed`, `user_blocked`, `app_full`, `dpop_missing`. */
   issue(app: AppRecord, wish: UserWish): Promise<UserToken>
   /** The id of the user's grant, which is made if there is none. Throws `usage`, `user_blocked`, `app_full`. */
   keep(app: AppRecord, wish: Pick<UserWish, 'user' | 'issuer'>, neededUntilMs: number): Promise<string>
-  /** A new token in place of a live one, until its session ends. Throws `session_ended`. */
-  refresh(live: LiveGrant): Promise<UserToken>
+  /** A new token in place of a live one, until its session ends, bound to the key given, else to the same as before. Throws `session_ended`. */
+  refresh(live: LiveGrant, thumbprint?: string): Promise<UserToken>
   /** Ends every access token of a user that the app's backend vouched for. False: there is no such user. */
   logout(app: AppRecord, user: string): Promise<boolean>
   /** A derived id stands for a token that may be used once. */
@@ -101,7 +105,7 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
 
   async function sign(
     grantId: string,
-    claims: Pick<TokenClaims, 'expiresAtMs' | 'sessionId' | 'sessionEndsAtMs' | 'models'>,
+    claims: Pick<TokenClaims, 'expiresAtMs' | 'sessionId' | 'sessionEndsAtMs' | 'models' | 'thumbprint'>,
   ): Promise<UserToken> {
     const found = await policy.grant(grantId)
     if (!found || found.grant.revokedAtMs !== null) throw new SoakpError('user_blocked')
@@ -112,24 +116,26 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
       instanceId,
       signingKey,
     )
-    return { token, grantId, subject, expiresAtMs: claims.expiresAtMs, sessionEndsAtMs: claims.sessionEndsAtMs }
+    const { expiresAtMs, sessionEndsAtMs, thumbprint } = claims
+    return { token, grantId, subject, expiresAtMs, sessionEndsAtMs, thumbprint }
   }
 
   return {
     keep,
 
     async issue(app, wish) {
-      const { ttlMs, models } = wish
+      const { ttlMs, models, thumbprint } = wish
+      if (app.dpop && thumbprint === undefined) throw new SoakpError('dpop_missing', 'The app binds every access token to a key.')
       if (models) checkModels(models, app)
       if (ttlMs !== undefined && !(ttlMs >= 1000)) throw new SoakpError('usage', 'A lifetime is at least one second.')
       const at = now()
       const expiresAtMs = wholeSeconds(at + Math.min(ttlMs ?? app.userTtlMs, app.userTtlMs))
       const sessionEndsAtMs = wish.refreshable && app.sessionMs > 0 ? wholeSeconds(at + app.sessionMs) : undefined
       const id = await keep(app, wish, expiresAtMs)
-      return sign(id, { expiresAtMs, sessionEndsAtMs, models })
+      return sign(id, { expiresAtMs, sessionEndsAtMs, models, thumbprint })
     },
 
-    async refresh({ record, claims }) {
+    async refresh({ record, claims }, thumbprint = claims.thumbprint) {
       const { sessionEndsAtMs, models } = claims
       const at = now()
       if (!record.app || sessionEndsAtMs === undefined) throw new SoakpError('session_ended', 'It was made to end when it ends.')
@@ -139,7 +145,7 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
       const lifetimeMs = Math.min(app.userTtlMs, claims.expiresAtMs - claims.issuedAtMs)
       const expiresAtMs = wholeSeconds(Math.min(at + lifetimeMs, sessionEndsAtMs))
       if (record.expiresAtMs < expiresAtMs) await store.keepAppUser(prolonged(record, record.app.id, expiresAtMs), app.maxUsers, at)
-      return sign(record.id, { expiresAtMs, sessionId: claims.sessionId, sessionEndsAtMs, models })
+      return sign(record.id, { expiresAtMs, sessionId: claims.sessionId, sessionEndsAtMs, models, thumbprint })
     },
 
     async logout(app, user) {

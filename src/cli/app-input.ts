@@ -14,6 +14,7 @@ export interface AppOptions
   readonly userTtl?: number
   readonly session?: number | false
   readonly maxUsers?: number
+  readonly dpop?: boolean
 }
 
 export function addAppOptions(command: Command): Command {
@@ -29,6 +30,7 @@ export function addAppOptions(command: Command): Command {
     .addOption(countOption('--user-concurrency <n>', 'calls of each user open at once'))
     .addOption(durationOption('--user-ttl <duration>', "how long a user's access token lasts, at most 7d (default: 1h)", 1000))
     .addOption(durationOption('--session <duration>', 'for how long a user can exchange it for a new one (default: 24h)', 1000))
+    .option('--dpop', "bind every access token to a key in the user's browser or app (DPoP)")
     .addOption(countOption('--max-users <n>', 'users that may have an access token at once (default: 100000)'))
 }
 
@@ -44,6 +46,7 @@ export function addAppClearingOptions(command: Command): Command {
     ['concurrency', 'no limit of calls open at once'],
     ['user-rate', 'no limit of calls of a user in a time'],
     ['user-concurrency', 'no limit of calls of a user open at once'],
+    ['dpop', 'no key is asked for, but for tokens that are bound already'],
   ] as const) {
     command.option(`--no-${flag}`, what)
   }
@@ -53,7 +56,7 @@ export function addAppClearingOptions(command: Command): Command {
 /** What was given, as it is stored. Throws `usage`. */
 export function readAppOptions(options: AppOptions): AppPatch {
   const { name, models, endpoints, origin, ip, maxOutput, rate, concurrency } = options
-  const { userRate, userConcurrency, userTtl, session, maxUsers } = options
+  const { userRate, userConcurrency, userTtl, session, maxUsers, dpop } = options
   const scope = readScope(options)
   return {
     ...(scope && { scope }),
@@ -70,5 +73,6 @@ export function readAppOptions(options: AppOptions): AppPatch {
     ...(userTtl !== undefined && { userTtlMs: userTtl }),
     ...(session !== undefined && { sessionMs: session || 0 }),
     ...(maxUsers !== undefined && { maxUsers }),
+    ...(dpop !== undefined && { dpop }),
   }
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { SoakpError } from '../errors.js'
-import type { GrantScope } from '../stores/records.js'
+import { anyKey, type GrantScope } from '../stores/records.js'
 import { countOption, durationOption, listOption } from './options.js'
 
 /** What `token create` and `token set` both take; `false` is the `--no-…` form. */
@@ -19,6 +19,8 @@ export interface GrantOptions {
   readonly concurrency?: number | false
   readonly maxOutput?: number | false
   readonly retry5xx?: boolean
+  /** `true`: no thumbprint was given. */
+  readonly dpop?: string | boolean
 }
 
 /** Which keys it opens. */
@@ -41,6 +43,7 @@ export function addGrantOptions(command: Command): Command {
     .option('--rate <rate>', 'calls in a time: 60/m; per s, m, h or d')
     .addOption(countOption('--concurrency <n>', 'calls open at once'))
     .addOption(countOption('--max-output <n>', 'model tokens a call may ask for'))
+    .option('--dpop [thumbprint]', 'only with a proof of this key (RFC 7638), or of the one that the token is bound to at /auth/refresh')
     .option('--retry-5xx', 'send a call that the provider failed again with another key; it may be done and billed twice')
 }
 
@@ -56,10 +59,16 @@ export function addClearingOptions(command: Command): Command {
     ['concurrency', 'no limit of calls open at once'],
     ['max-output', 'no limit of output'],
     ['retry-5xx', 'what the provider failed is passed on'],
+    ['dpop', 'no proof of a key, but for tokens that are bound already'],
   ] as const) {
     command.option(`--no-${flag}`, what)
   }
   return command
+}
+
+/** `--dpop` as it is stored. */
+export function readDpop(dpop: string | boolean): string | null {
+  return dpop === true ? anyKey : dpop || null
 }
 
 /** At most one of the three says what a grant opens; `undefined`: none was given. Throws `usage`. Whether it is there, `Access` looks. */

@@ -1,5 +1,5 @@
 import { restsFrom } from '../relay/rests.js'
-import type { AliasRecord, GrantRecord, GrantScope, KeyRecord, RestRecord } from '../stores/records.js'
+import { type AliasRecord, anyKey, type GrantRecord, type GrantScope, type KeyRecord, type RestRecord } from '../stores/records.js'
 import type { GrantAndTokens, KeyPatch } from '../stores/store.js'
 import { facts, minute, printable, time } from './format.js'
 
@@ -107,6 +107,7 @@ export function grantView(grant: GrantRecord, now: number): Record<string, unkno
     concurrency: grant.concurrency,
     maxOutputTokens: grant.maxOutputTokens,
     retry5xx: grant.retry5xx,
+    dpop: grant.dpop,
     createdAt: time(grant.createdAtMs),
     expiresAt: time(grant.expiresAtMs),
     revokedAt: time(grant.revokedAtMs),
@@ -134,6 +135,7 @@ export function grantText({ grant, tokens }: GrantAndTokens, now: number): strin
       ['concurrency', grant.concurrency ?? 'no limit'],
       ['max output', grant.maxOutputTokens === null ? 'no limit' : `${grant.maxOutputTokens} model tokens a call`],
       ['failures', grant.retry5xx ? 'tried again with another key' : 'passed on'],
+      ['key of the client', grant.dpop === null ? 'not asked for' : grant.dpop === anyKey ? 'proved with every call' : grant.dpop],
       ['created', time(grant.createdAtMs)],
       ['expires', time(grant.expiresAtMs)],
       ['revoked', time(grant.revokedAtMs)],

@@ -76,6 +76,8 @@ export interface Exchange extends BagMember {
   answered: boolean
   /** The entry is on its way to the ledger. */
   recorded: boolean
+  /** For the client's next proof, where its token is bound to a key. */
+  dpopNonce: string | undefined
   /** A page of the call's `Origin` may read the reply. */
   originAllowed: boolean
   /** Of an upgrade: subprotocols that are no secret, and the query without the token. */
@@ -115,6 +117,7 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     upstreamRequestId: null,
     answered: false,
     recorded: false,
+    dpopNonce: undefined,
     originAllowed: false,
     protocols: none,
     socketQuery: '',

@@ -5,6 +5,10 @@ import type { Request } from './call.js'
 export interface Head {
   /** The access token, or what was sent in its place; undefined where nothing was. */
   readonly token: string | undefined
+  /** It came as `Authorization: DPoP`. */
+  readonly asDpop: boolean
+  /** The `DPoP` header; several of them as one that is none. */
+  readonly proof: string | undefined
   readonly contentType: string
   /** `undefined`: none was stated. */
   readonly contentLength: number | undefined
@@ -29,7 +33,7 @@ export const tokenHeaders: ReadonlySet<string> = new Set([
   'x-subscription-token',
 ])
 
-const schemes: ReadonlySet<string> = new Set(['bearer', 'token', 'key', 'deepl-auth-key'])
+const schemes: ReadonlySet<string> = new Set(['bearer', 'token', 'key', 'deepl-auth-key', 'dpop'])
 const usualConnectionNames: ReadonlySet<string> = new Set(['keep-alive', 'close', 'upgrade', 'te', 'http2-settings'])
 const none: readonly string[] = []
 
@@ -41,10 +45,18 @@ export function tokenOf(name: string, value: string): string {
   return schemes.has(value.slice(0, space).toLowerCase()) ? value.slice(space + 1).trim() : value
 }
 
+const letterD = 100
+
+function isDpop(name: string, value: string): boolean {
+  return (value.charCodeAt(0) | 32) === letterD && name === 'authorization' && /^dpop /i.test(value)
+}
+
 /** Throws `several_tokens`, `invalid_request`, and `real_key_sent` for what `looksReal` recognises as a provider's key. */
 export function readHead(request: Request, looksReal: (text: string) => boolean): Head {
   const raw = request.rawHeaders
   let token: string | undefined
+  let asDpop = false
+  let proof: string | undefined
   let contentType: string | undefined
   let contentLength: number | undefined
   let encoded = false
@@ -68,8 +80,12 @@ export function readHead(request: Request, looksReal: (text: string) => boolean)
         if (looksReal(found)) throw new SoakpError('real_key_sent')
         if (token !== undefined && token !== found) throw new SoakpError('several_tokens')
         token = found
+        asDpop ||= isDpop(name, value)
         break
       }
+      case 'dpop':
+        proof = proof === undefined ? value : `${proof}, ${value}`
+        break
       case 'content-type':
         // whoever takes the other one reads another body than the rules did
         if (contentType !== undefined && contentType !== value.toLowerCase())
@@ -104,7 +120,19 @@ export function readHead(request: Request, looksReal: (text: string) => boolean)
     contentLength === undefined
       ? chunked || ('stream' in request && !request.stream.readableEnded && !request.stream.endAfterHeaders)
       : contentLength > 0
-  return { token, contentType: contentType ?? '', contentLength, encoded, hasBody, origin, expectsContinue, navigates, connectionNames }
+  return {
+    token,
+    asDpop,
+    proof,
+    contentType: contentType ?? '',
+    contentLength,
+    encoded,
+    hasBody,
+    origin,
+    expectsContinue,
+    navigates,
+    connectionNames,
+  }
 }
 
 function readConnection(value: string, soFar: readonly string[]): readonly string[] {

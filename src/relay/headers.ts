@@ -8,6 +8,7 @@ import type { Head } from './head.js'
 const neverToProvider = [
   'authorization',
   'proxy-authorization',
+  'dpop',
   'x-api-key',
   'x-goog-api-key',
   'api-key',
@@ -87,6 +88,7 @@ const neverToClient = [
   'anthropic-organization-id',
   'dg-project-id',
   'www-authenticate',
+  'dpop-nonce',
   'report-to',
   'reporting-endpoints',
   'nel',

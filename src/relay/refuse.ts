@@ -1,3 +1,4 @@
+import { challengeOf } from '../access/dpop.js'
 import { rulesOf } from '../access/rules.js'
 import { errors, SoakpError } from '../errors.js'
 import { corsHeaders } from '../lib/cors.js'
@@ -39,13 +40,15 @@ export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
   ]
   if (!error.retryable) headers.push('x-should-retry', 'false')
   if (error.waitSeconds !== undefined) headers.push('retry-after', String(error.waitSeconds))
-  if (error.status === 401) headers.push('www-authenticate', 'Bearer realm="soakp"')
+  const challenge = challengeOf(error)
+  if (challenge !== undefined) headers.push('www-authenticate', challenge)
   return { status: error.status, headers, body }
 }
 
 /** Headers of every reply on a relay route, ours or a provider's: id, limits, and what a browser needs. */
 export function ownHeaders(exchange: Exchange): string[] {
   const headers = [...standingHeaders, 'x-request-id', exchange.call.id]
+  if (exchange.dpopNonce !== undefined) headers.push('dpop-nonce', exchange.dpopNonce)
   const rate = exchange.hold?.rate
   if (rate) {
     headers.push('ratelimit-limit', String(rate.limit), 'ratelimit-remaining', String(rate.remaining))

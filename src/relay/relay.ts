@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Access, LiveGrant } from '../access/access.js'
+import { isProven, type Proofs } from '../access/dpop.js'
 import type { Policy } from '../access/policy.js'
 import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
@@ -23,6 +24,7 @@ import { type Head, readHead } from './head.js'
 import { type BodyPlan, inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
 import { promptBytes } from './meter.js'
 import { createModelLists } from './models.js'
+import { provenRequest } from './proven.js'
 import { createBook } from './record.js'
 import { originAllowed, refuseForeignPage, toSoakpError } from './refuse.js'
 import { createRests } from './rests.js'
@@ -45,6 +47,7 @@ export interface Relay {
 
 export interface RelayDeps {
   readonly access: Pick<Access, 'authenticate'>
+  readonly proofs: Pick<Proofs, 'checkUse' | 'nonce'>
   readonly policy: Policy
   readonly limits: Limits
   readonly guessing: Guessing
@@ -67,8 +70,19 @@ export interface RelayDeps {
   readonly now: () => number
 }
 
+/** Each of these costs the address a bit of its budget. */
+const failures: ReadonlySet<string> = new Set([
+  'token_missing',
+  'token_invalid',
+  'token_expired',
+  'token_revoked',
+  'issuer_token_refused',
+  'dpop_missing',
+  'dpop_invalid',
+])
+
 export function createRelay(deps: RelayDeps): Relay {
-  const { access, policy, limits, guessing, vault, ledger, outbound, settings } = deps
+  const { access, proofs, policy, limits, guessing, vault, ledger, outbound, settings } = deps
   const clock = () => performance.now()
   const book = createBook({ ...deps, clock })
   const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
@@ -114,8 +128,10 @@ export function createRelay(deps: RelayDeps): Relay {
     const head = call.upgrade ? readUpgrade(exchange) : readHead(call.request, looksLikeProviderKey)
     exchange.head = head
     if (head.navigates) throw new SoakpError('navigation_refused')
-    const grant = authenticate(exchange, head.token)
-    exchange.grant = isPromise(grant) ? await grant : grant
+    const found = authenticate(exchange, head.token)
+    const grant = isPromise(found) ? await found : found
+    if (head.asDpop || isProven(grant)) prove(exchange, head, grant)
+    exchange.grant = grant
     exchange.originAllowed = originAllowed(exchange, settingsAllow)
     if (call.upgrade) refuseForeignPage(exchange)
     // before anything that would leave a line: lines that cannot be written pile up
@@ -195,27 +211,33 @@ export function createRelay(deps: RelayDeps): Relay {
   /** Failed attempts are budgeted by address. A token that was good before is never held up by them; one that names a live grant is still verified. */
   function authenticate(exchange: Exchange, token: string | undefined): LiveGrant | Promise<LiveGrant> {
     const { address } = exchange.call
-    const failed = (error: unknown): never => {
-      const code = error instanceof SoakpError ? error.code : undefined
-      if (
-        code === 'token_missing' ||
-        code === 'token_invalid' ||
-        code === 'token_expired' ||
-        code === 'token_revoked' ||
-        code === 'issuer_token_refused'
-      ) {
-        const waitMs = guessing.blockedForMs(address)
-        guessing.failed(address)
-        if (waitMs > 0) throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: Math.ceil(waitMs / 1000) })
-      }
-      throw error
-    }
+    const failed = (error: unknown): never => countFailure(address, error)
     try {
       if (token === undefined) throw new SoakpError('token_missing')
       const grant = access.authenticate(token, address)
       return isPromise(grant) ? grant.catch(failed) : grant
     } catch (error) {
       return failed(error)
+    }
+  }
+
+  function countFailure(address: string, error: unknown): never {
+    if (error instanceof SoakpError && failures.has(error.code)) {
+      const waitMs = guessing.blockedForMs(address)
+      guessing.failed(address)
+      if (waitMs > 0) throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: Math.ceil(waitMs / 1000) })
+    }
+    throw error
+  }
+
+  /** That the client holds the key its token is bound to. A call that cannot show it is nobody's, and leaves no line. */
+  function prove(exchange: Exchange, { token = '', asDpop, proof }: Head, grant: LiveGrant): void {
+    const { request, publicUrl, address } = exchange.call
+    exchange.dpopNonce = proofs.nonce()
+    try {
+      proofs.checkUse(grant, { token, asDpop, proof }, provenRequest(request, publicUrl))
+    } catch (error) {
+      countFailure(address, error)
     }
   }
 

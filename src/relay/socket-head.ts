@@ -16,6 +16,8 @@ export interface SocketHead {
 const secretPrefixes = ['openai-insecure-api-key.', 'xai-client-secret.']
 /** The subprotocol after one of these is a credential (Deepgram). */
 const announcing: ReadonlySet<string> = new Set(['token', 'bearer'])
+/** Between a token that is bound to a key and the proof of that key, where no header can carry it: neither has one. */
+const proofMark = '~'
 /** These choose whose account is used, which is the key's to say. */
 const accountPrefixes = ['openai-organization.', 'openai-project.']
 
@@ -24,9 +26,14 @@ const accountPrefixes = ['openai-organization.', 'openai-project.']
  * `several_tokens` and `real_key_sent` as `readHead` does.
  */
 export function readSocketHead(call: Call, head: Head, looksReal: (text: string) => boolean): SocketHead {
-  let { token } = head
-  const found = (candidate: string) => {
+  let { token, asDpop, proof } = head
+  const found = (shown: string) => {
+    const [candidate = '', proven] = shown.split(proofMark, 2)
     if (candidate === '') return
+    if (proven !== undefined) {
+      asDpop = true
+      proof = proven
+    }
     if (looksReal(candidate)) throw new SoakpError('real_key_sent')
     if (token !== undefined && token !== candidate) throw new SoakpError('several_tokens')
     token = candidate
@@ -35,7 +42,7 @@ export function readSocketHead(call: Call, head: Head, looksReal: (text: string)
   const query = readQuery(call.query, tokenNames(call), found)
   // a token that stands twice is no less secret the second time
   if (protocols.some(name => name === token || looksReal(name))) throw new SoakpError('real_key_sent')
-  return { head: { ...head, token }, protocols, query }
+  return { head: { ...head, token, asDpop, proof }, protocols, query }
 }
 
 function readProtocols(offered: readonly string[], found: (token: string) => void): string[] {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import rateLimit from '@fastify/rate-limit'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
+import { challengeOf } from '../access/dpop.js'
 import { type ErrorCode, SoakpError } from '../errors.js'
 import { newId } from '../lib/id.js'
 import { addressGroup } from '../lib/ip.js'
@@ -116,6 +117,7 @@ function answerError(log: Logger, thrown: FastifyError | SoakpError, request: Fa
   if (error.status >= 500) log.error({ ...line, err: error }, 'a request failed')
   else log.debug(line, 'a request was refused')
   if (error.waitSeconds !== undefined) reply.header('retry-after', error.waitSeconds)
+  if (error.code.startsWith('dpop_')) reply.header('www-authenticate', challengeOf(error))
   reply.headers(plainHeaders).header('x-request-id', request.id).code(error.status).type(problemType)
   reply.send(problem(error.code, error.detail, request.id))
 }

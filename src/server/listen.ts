@@ -90,6 +90,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
     soakp,
     log,
     addressOf,
+    publicUrl: settings.publicUrl,
     allowsOrigin,
     now,
     addressRate: parseRate(settings.addressRate) ?? { count: 600, windowMs: 60_000 },

@@ -49,6 +49,9 @@ export interface RestRecord {
   readonly status: number
 }
 
+/** `GrantRecord.dpop` of a grant whose tokens are each bound to a key of the client's choice. */
+export const anyKey = 'any'
+
 /** Which keys a grant may use. */
 export type GrantScope =
   | { readonly kind: 'all' }
@@ -77,6 +80,8 @@ export interface GrantRecord {
   readonly maxOutputTokens: number | null
   /** A call that the provider failed (5xx, no answer) may be sent again with another key, though the work may be done and billed already. */
   readonly retry5xx: boolean
+  /** Its tokens open nothing without a proof of a key that the client holds (RFC 9449): of the key with this thumbprint, or, `anyKey`, of the one that each is bound to. `null`: none is asked for. */
+  readonly dpop: string | null
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly revokedAtMs: number | null
@@ -130,6 +135,8 @@ export interface AppRecord {
   readonly addresses: readonly string[]
   readonly maxOutputTokens: number | null
   readonly retry5xx: boolean
+  /** Every access token is bound to a key that the user's client holds. */
+  readonly dpop: boolean
   /** Of all users together. */
   readonly rate: string | null
   readonly concurrency: number | null

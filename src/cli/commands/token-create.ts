@@ -1,9 +1,10 @@
 import { Command } from 'commander'
 import type { NewGrant } from '../../access/access.js'
 import { SoakpError } from '../../errors.js'
+import { anyKey } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
 import { time } from '../format.js'
-import { addGrantOptions, type GrantOptions, readScope } from '../token-input.js'
+import { addGrantOptions, type GrantOptions, readDpop, readScope } from '../token-input.js'
 import { grantView, scopeText } from '../views.js'
 
 const defaultLifetimeMs = 30 * 86_400_000
@@ -24,11 +25,13 @@ async function create(cli: Cli, options: GrantOptions): Promise<void> {
   const issued = await access.create(wanted(scope, options))
   const { grant, token } = issued
   cli.note(`grant ${grant.id} opens ${scopeText(grant.scope)} until ${time(issued.expiresAtMs)}; the token is shown only now:`)
+  if (grant.dpop === anyKey)
+    cli.warn('note: it opens nothing by itself: the client exchanges it, once, at /auth/refresh for one that is bound to its key')
   cli.result({ ...grantView(grant, cli.now()), token, expiresAt: time(issued.expiresAtMs) }, token)
 }
 
 function wanted(scope: NewGrant['scope'], options: GrantOptions): NewGrant {
-  const { subject, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx } = options
+  const { subject, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx, dpop } = options
   return {
     scope,
     name: options.name ?? 'default',
@@ -42,5 +45,6 @@ function wanted(scope: NewGrant['scope'], options: GrantOptions): NewGrant {
     ...(concurrency && { concurrency }),
     ...(maxOutput && { maxOutputTokens: maxOutput }),
     ...(retry5xx && { retry5xx }),
+    ...(dpop && { dpop: readDpop(dpop) ?? anyKey }),
   }
 }

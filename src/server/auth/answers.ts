@@ -13,7 +13,7 @@ export const tokenAnswer = {
     type: 'object',
     properties: {
       token: text,
-      tokenType: { const: 'Bearer' },
+      tokenType: { enum: ['Bearer', 'DPoP'] },
       expiresAt: when,
       expiresIn: { type: 'integer' },
       refreshableUntil: when,
@@ -40,6 +40,7 @@ export const infoAnswer = {
       active: { type: 'boolean' },
       tokenType: text,
       tokenId: text,
+      cnf: { type: 'object', properties: { jkt: text }, additionalProperties: false },
       grantId: text,
       subject: text,
       appId: text,
@@ -65,10 +66,15 @@ export const infoAnswer = {
   },
 } as const
 
+/** How it is to be shown: `Authorization: DPoP` or `Bearer`. */
+function typeOf({ thumbprint }: { readonly thumbprint?: string | undefined }): 'Bearer' | 'DPoP' {
+  return thumbprint === undefined ? 'Bearer' : 'DPoP'
+}
+
 export function tokenBody(issued: UserToken, now: number): Record<string, unknown> {
   return {
     token: issued.token,
-    tokenType: 'Bearer',
+    tokenType: typeOf(issued),
     expiresAt: time(issued.expiresAtMs),
     expiresIn: Math.max(0, Math.floor((issued.expiresAtMs - now) / 1000)),
     ...(issued.sessionEndsAtMs !== undefined && { refreshableUntil: time(issued.sessionEndsAtMs) }),
@@ -82,7 +88,7 @@ export function exchangeBody(issued: UserToken, now: number): Record<string, unk
   return {
     access_token: issued.token,
     issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
-    token_type: 'Bearer',
+    token_type: typeOf(issued),
     expires_in: Math.max(0, Math.floor((issued.expiresAtMs - now) / 1000)),
   }
 }
@@ -91,7 +97,8 @@ export function exchangeBody(issued: UserToken, now: number): Record<string, unk
 export function claimsBody({ record, token, claims }: LiveGrant): Record<string, unknown> {
   return {
     active: true,
-    tokenType: 'Bearer',
+    tokenType: typeOf(claims),
+    ...(claims.thumbprint !== undefined && { cnf: { jkt: claims.thumbprint } }),
     tokenId: token.jti,
     grantId: record.id,
     subject: record.subject ?? record.id,

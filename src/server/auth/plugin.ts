@@ -44,6 +44,13 @@ export function openToPages(scope: FastifyInstance, paths: readonly string[], al
   }
 }
 
+/** Tells whoever sends a proof, or asks before, what to make the next one with; also with a refusal. */
+export function tellNonce(scope: FastifyInstance, nonce: () => string): void {
+  scope.addHook('onRequest', async (request, reply) => {
+    if (request.headers.dpop !== undefined || /^DPoP /i.test(request.headers.authorization ?? '')) reply.header('dpop-nonce', nonce())
+  })
+}
+
 /** A body that is an object, whatever was sent; `{}` where nothing was. Throws `invalid_body`. */
 export function bodyOf(request: FastifyRequest): Record<string, unknown> {
   const { body } = request

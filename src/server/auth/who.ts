@@ -1,26 +1,38 @@
 import type { IncomingMessage } from 'node:http'
 import type { LiveGrant } from '../../access/access.js'
 import { readBasic, readCredential, type ShownCredential } from '../../access/app-credential.js'
+import { isProven, type Shown } from '../../access/dpop.js'
 import { rulesOf } from '../../access/rules.js'
 import { type ErrorCode, SoakpError } from '../../errors.js'
 import { looksLikeProviderKey } from '../../providers/index.js'
 import type { Request } from '../../relay/call.js'
+import { provenRequest } from '../../relay/proven.js'
 import type { Soakp } from '../../soakp.js'
 import type { AppRecord } from '../../stores/records.js'
 
 export interface WhoDeps {
-  readonly soakp: Pick<Soakp, 'access' | 'apps' | 'guessing'>
+  readonly soakp: Pick<Soakp, 'access' | 'apps' | 'guessing' | 'proofs'>
   readonly addressOf: (request: Request) => string
+  readonly publicUrl: string | undefined
 }
 
 /** Finds out who asks, with what is wrong counted against the address and, where it is about an app, against the app's id. */
 export interface Who {
   /** An app's backend. Throws `credential_in_page`, `app_credential_missing`, `app_credential_invalid`, `app_revoked`, `too_many_failures`. */
   app(request: IncomingMessage): Promise<AppRecord>
-  /** The holder of an access token. Throws as `Access.authenticate`, `token_missing`, `origin_not_allowed`, `address_not_allowed`. */
+  /** The holder of an access token. Throws as `Access.authenticate`, as `Proofs.checkUse`, `token_missing`, `origin_not_allowed`, `address_not_allowed`. */
   holder(request: IncomingMessage): Promise<LiveGrant>
+  /** The same who wants to exchange it, and the key that the next one is to be bound to. Throws as `holder` and `Proofs.checkExchange`. */
+  exchanger(request: IncomingMessage): Promise<Exchanger>
+  /** The key that a new token is to be bound to; undefined: none. Throws as `Proofs.claim`; to be counted by who asks. */
+  keyOf(request: IncomingMessage): Promise<string | undefined>
   /** Runs what may find that a token or credential is bad. */
   counted<T>(request: IncomingMessage, id: string | undefined, work: () => Promise<T>): Promise<T>
+}
+
+export interface Exchanger {
+  readonly live: LiveGrant
+  readonly thumbprint: string | undefined
 }
 
 /** Each of these costs the one who sent it a bit of his budget. */
@@ -33,10 +45,12 @@ const bad: ReadonlySet<ErrorCode> = new Set([
   'app_credential_invalid',
   'app_revoked',
   'issuer_token_refused',
+  'dpop_missing',
+  'dpop_invalid',
 ])
 
-export function createWho({ soakp, addressOf }: WhoDeps): Who {
-  const { access, apps, guessing } = soakp
+export function createWho({ soakp, addressOf, publicUrl }: WhoDeps): Who {
+  const { access, apps, guessing, proofs } = soakp
 
   /** A right credential is never refused for what others tried: only those who fail learn that they fail too often. */
   async function counted<T>(request: IncomingMessage, id: string | undefined, work: () => Promise<T>): Promise<T> {
@@ -52,6 +66,21 @@ export function createWho({ soakp, addressOf }: WhoDeps): Who {
     }
   }
 
+  async function held<T>(request: IncomingMessage, check: (live: LiveGrant, shown: Shown) => Promise<T>): Promise<T> {
+    const address = addressOf(request)
+    return counted(request, undefined, async () => {
+      const shown = shownToken(request)
+      if (shown === undefined) throw new SoakpError('token_missing')
+      if (looksLikeProviderKey(shown.token)) throw new SoakpError('real_key_sent')
+      const live = await access.authenticate(shown.token, address)
+      const rules = rulesOf(live.record)
+      const { origin } = request.headers
+      if (!rules.allowsAddress(address)) throw new SoakpError('address_not_allowed')
+      if (origin !== undefined && rules.limitsOrigins && !rules.allowsOrigin(origin)) throw new SoakpError('origin_not_allowed')
+      return check(live, shown)
+    })
+  }
+
   return {
     counted,
 
@@ -65,21 +94,36 @@ export function createWho({ soakp, addressOf }: WhoDeps): Who {
       })
     },
 
-    async holder(request) {
-      const token = bearerOf(request.headers.authorization)
-      const address = addressOf(request)
-      const live = await counted(request, undefined, async () => {
-        if (token === undefined) throw new SoakpError('token_missing')
-        if (looksLikeProviderKey(token)) throw new SoakpError('real_key_sent')
-        return access.authenticate(token, address)
+    holder(request) {
+      return held(request, async (live, shown) => {
+        if (shown.asDpop || isProven(live)) proofs.checkUse(live, shown, provenRequest(request, publicUrl))
+        return live
       })
-      const rules = rulesOf(live.record)
-      const { origin } = request.headers
-      if (!rules.allowsAddress(address)) throw new SoakpError('address_not_allowed')
-      if (origin !== undefined && rules.limitsOrigins && !rules.allowsOrigin(origin)) throw new SoakpError('origin_not_allowed')
-      return live
+    },
+
+    exchanger(request) {
+      return held(request, async (live, shown) => ({
+        live,
+        thumbprint: proofs.checkExchange(live, shown, provenRequest(request, publicUrl)),
+      }))
+    },
+
+    async keyOf(request) {
+      const proof = proofOf(request)
+      return proof === undefined ? undefined : proofs.claim(proof, provenRequest(request, publicUrl))
     },
   }
+}
+
+function shownToken(request: IncomingMessage): Shown | undefined {
+  const [, scheme = '', token] = /^(Bearer|DPoP) +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
+  return token === undefined ? undefined : { token, asDpop: scheme.toLowerCase() === 'dpop', proof: proofOf(request) }
+}
+
+/** Several come as one that is none. */
+function proofOf(request: IncomingMessage): string | undefined {
+  const { dpop } = request.headers
+  return Array.isArray(dpop) ? dpop.join(', ') : dpop
 }
 
 function bearerOf(authorization: string | undefined): string | undefined {

@@ -1,7 +1,8 @@
+import type { Vouched } from '../../access/issuer-token.js'
 import { SoakpError } from '../../errors.js'
 import type { AppRecord } from '../../stores/records.js'
 import { exchangeBody, tokenAnswer, tokenBody } from '../auth/answers.js'
-import { authBodyBytes, bodyOf, openToPages, readForms } from '../auth/plugin.js'
+import { authBodyBytes, bodyOf, openToPages, readForms, tellNonce } from '../auth/plugin.js'
 import { createWho } from '../auth/who.js'
 import type { Routes } from './index.js'
 
@@ -15,11 +16,12 @@ const subjectTypes: ReadonlySet<unknown> = new Set([
 const unserved = ['actor_token', 'actor_token_type']
 
 /** `/auth/exchange`: a JWT of a trusted issuer for an access token, from a page or an app without a backend. As JSON `{"token"}`, or as RFC 8693 has it. */
-export const authExchangeRoutes: Routes = (app, { soakp, addressOf, allowsOrigin, now }) => {
-  const who = createWho({ soakp, addressOf })
+export const authExchangeRoutes: Routes = (app, { soakp, addressOf, publicUrl, allowsOrigin, now }) => {
+  const who = createWho({ soakp, addressOf, publicUrl })
   app.register(async scope => {
     readForms(scope)
     openToPages(scope, ['/auth/exchange'], allowsOrigin)
+    tellNonce(scope, () => soakp.proofs.nonce())
 
     scope.post('/auth/exchange', { bodyLimit: authBodyBytes, schema: { response: tokenAnswer } }, async request => {
       const body = bodyOf(request)
@@ -31,9 +33,11 @@ export const authExchangeRoutes: Routes = (app, { soakp, addressOf, allowsOrigin
         const template = await soakp.policy.app(vouched.issuer.app)
         if (!template) throw new SoakpError('issuer_token_refused', 'The app of this issuer is gone.')
         checkOrigin(template, request.headers.origin)
+        const thumbprint = await who.keyOf(request.raw)
+        checkKey(template, vouched, thumbprint)
         if (vouched.issuer.once && !(await soakp.users.spend(vouched.id, vouched.expiresAtMs + spentSlackMs)))
           throw new SoakpError('issuer_token_refused', 'It has been exchanged already.')
-        return soakp.users.issue(template, { user: vouched.user, issuer: vouched.issuer, refreshable: false })
+        return soakp.users.issue(template, { user: vouched.user, issuer: vouched.issuer, thumbprint, refreshable: false })
       })
       return isRfc ? exchangeBody(issued, now()) : tokenBody(issued, now())
     })
@@ -50,6 +54,12 @@ function subjectToken(body: Record<string, unknown>): unknown {
   const other = unserved.find(name => body[name] !== undefined)
   if (other !== undefined) throw new SoakpError('invalid_request', `${other} is not served here.`)
   return body.subject_token
+}
+
+/** Before the issuer's token is spent. One that is bound to a key is exchanged by who holds that key. */
+function checkKey({ dpop }: AppRecord, { thumbprint: bound }: Vouched, shown: string | undefined): void {
+  if (shown === undefined && (dpop || bound !== undefined)) throw new SoakpError('dpop_missing')
+  if (bound !== undefined && bound !== shown) throw new SoakpError('dpop_invalid', 'It is of another key than the token of the issuer.')
 }
 
 /** The token would be refused without it at the relay, too: better told here. */

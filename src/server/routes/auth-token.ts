@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { isThumbprint } from '../../access/dpop-proof.js'
 import type { UserWish } from '../../access/user-tokens.js'
 import { SoakpError } from '../../errors.js'
 import { parseDuration } from '../../lib/duration.js'
@@ -16,6 +17,7 @@ const wish = {
     ttl: { anyOf: [{ type: 'integer' }, { type: 'string' }] },
     models: { type: 'array', items: { type: 'string' } },
     refresh: { type: 'boolean' },
+    jkt: { type: 'string' },
   },
   required: ['userId'],
   additionalProperties: false,
@@ -41,16 +43,18 @@ interface Wish {
   readonly ttl?: number | string
   readonly models?: string[]
   readonly refresh?: boolean
+  readonly jkt?: string
 }
 
 /** What an app's backend asks with its credential: an access token for one of its users, and what is the matter with one. Not for pages: no CORS, and a call of a page is refused. */
-export const authTokenRoutes: Routes = (app, { soakp, addressOf, now }) => {
-  const who = createWho({ soakp, addressOf })
+export const authTokenRoutes: Routes = (app, { soakp, addressOf, publicUrl, now }) => {
+  const who = createWho({ soakp, addressOf, publicUrl })
   const asking = new WeakMap<FastifyRequest, AppRecord>()
   // before the body is read
   const onRequest = async (request: FastifyRequest) => {
     asking.set(request, await who.app(request.raw))
   }
+  const keyOf = (request: FastifyRequest, { id }: AppRecord) => who.counted(request.raw, id, () => who.keyOf(request.raw))
   const appOf = (request: FastifyRequest) => asking.get(request) as AppRecord
 
   app.register(async scope => {
@@ -67,7 +71,8 @@ export const authTokenRoutes: Routes = (app, { soakp, addressOf, now }) => {
       const body = request.body as Wish
       if (body.appId !== undefined && body.appId !== app.id)
         throw new SoakpError('invalid_request', 'appId names another app than the credential.')
-      return tokenBody(await soakp.users.issue(app, toWish(body)), now())
+      const thumbprint = namedKey(body.jkt, await keyOf(request, app))
+      return tokenBody(await soakp.users.issue(app, { ...toWish(body), thumbprint }), now())
     })
 
     scope.post(
@@ -85,7 +90,8 @@ export const authTokenRoutes: Routes = (app, { soakp, addressOf, now }) => {
     for (const path of basicPaths) {
       scope.post(path, { onRequest, bodyLimit: authBodyBytes, schema: { response: onlyToken } }, async request => {
         const app = appOf(request)
-        const { token, expiresAtMs } = await soakp.users.issue(app, { user: namedUser(bodyOf(request)) ?? app.id, refreshable: true })
+        const user = namedUser(bodyOf(request)) ?? app.id
+        const { token, expiresAtMs } = await soakp.users.issue(app, { user, thumbprint: await keyOf(request, app), refreshable: true })
         return { token, expiresAt: new Date(expiresAtMs).toISOString() }
       })
     }
@@ -103,6 +109,15 @@ function toWish({ userId, ttl, models, refresh }: Wish): UserWish {
     ...(models && { models }),
     refreshable: refresh ?? ttl === undefined,
   }
+}
+
+/** The backend passes on what the page told it. A wrong one harms nobody: such a token opens nothing without that key. */
+function namedKey(jkt: string | undefined, proven: string | undefined): string | undefined {
+  if (jkt !== undefined && !isThumbprint(jkt))
+    throw new SoakpError('invalid_request', 'jkt is the thumbprint of a key: 43 characters of base64url.')
+  if (jkt !== undefined && proven !== undefined && jkt !== proven)
+    throw new SoakpError('dpop_invalid', 'It is of another key than jkt says.')
+  return jkt ?? proven
 }
 
 /** Older clients name the user in several ways, or not at all: then it is the app itself. */

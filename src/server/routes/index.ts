@@ -10,9 +10,11 @@ import { jwksRoutes } from './jwks.js'
 
 /** What routes are made from. */
 export interface RouteContext {
-  readonly soakp: Pick<Soakp, 'store' | 'access' | 'apps' | 'users' | 'issuers' | 'policy' | 'limits' | 'guessing'>
+  readonly soakp: Pick<Soakp, 'store' | 'access' | 'apps' | 'users' | 'issuers' | 'policy' | 'limits' | 'guessing' | 'proofs'>
   /** Of the client. */
   readonly addressOf: (request: Request) => string
+  /** Where clients are told to reach us, if that is set. */
+  readonly publicUrl: string | undefined
   /** Whether pages of an origin may call. */
   readonly allowsOrigin: OriginRule
   readonly now: () => number

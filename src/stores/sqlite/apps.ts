@@ -5,7 +5,7 @@ import type { Transactions } from './transactions.js'
 
 const lists = ['credentials', 'scope', 'models', 'endpoints', 'origins', 'addresses'] as const satisfies readonly (keyof AppRecord)[]
 type Lists = (typeof lists)[number]
-type Flags = 'retry5xx' | 'cutStreams'
+type Flags = 'retry5xx' | 'dpop' | 'cutStreams'
 type AppRow = Omit<AppRecord, Lists | Flags> & Readonly<Record<Lists, string>> & Readonly<Record<Flags, number>>
 
 const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof AppRecord)[]
@@ -14,6 +14,7 @@ const changing = [
   ...lists,
   'maxOutputTokens',
   'retry5xx',
+  'dpop',
   'rate',
   'concurrency',
   'userRate',
@@ -63,6 +64,7 @@ function toRow(app: AppRecord): AppRow {
     origins: JSON.stringify(app.origins),
     addresses: JSON.stringify(app.addresses),
     retry5xx: Number(app.retry5xx),
+    dpop: Number(app.dpop),
     cutStreams: Number(app.cutStreams),
   }
 }
@@ -77,6 +79,7 @@ function toRecord(row: AppRow): AppRecord {
     origins: JSON.parse(row.origins),
     addresses: JSON.parse(row.addresses),
     retry5xx: row.retry5xx === 1,
+    dpop: row.dpop === 1,
     cutStreams: row.cutStreams === 1,
   }
 }

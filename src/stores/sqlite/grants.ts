@@ -20,6 +20,7 @@ const changing = [
   'concurrency',
   'maxOutputTokens',
   'retry5xx',
+  'dpop',
   'expiresAtMs',
   'revokedAtMs',
   'cutStreams',

@@ -221,4 +221,9 @@ export const migrations: readonly Migration[] = [
     PRIMARY KEY (tenant, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  // tokens bound to a key of the client's (RFC 9449)
+  `
+  ALTER TABLE grants ADD COLUMN dpop TEXT;
+  ALTER TABLE apps ADD COLUMN dpop INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
