@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Access, LiveGrant } from '../access/access.js'
-import { isProven, type Proofs } from '../access/dpop.js'
+import type { Proofs } from '../access/dpop.js'
 import type { Policy } from '../access/policy.js'
 import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
@@ -14,6 +14,7 @@ import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Store } from '../stores/store.js'
 import type { Vault } from '../vault/vault.js'
 import { createAttempts } from './attempt.js'
+import { createAuthenticator } from './authenticator.js'
 import { authorize, routeOf } from './authorize.js'
 import { readBody } from './body.js'
 import { type Call, isWhole } from './call.js'
@@ -24,7 +25,6 @@ import { type Head, readHead } from './head.js'
 import { type BodyPlan, inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
 import { promptBytes } from './meter.js'
 import { createModelLists } from './models.js'
-import { provenRequest } from './proven.js'
 import { createBook } from './record.js'
 import { originAllowed, refuseForeignPage, toSoakpError } from './refuse.js'
 import { createRests } from './rests.js'
@@ -70,19 +70,8 @@ export interface RelayDeps {
   readonly now: () => number
 }
 
-/** Each of these costs the address a bit of its budget. */
-const failures: ReadonlySet<string> = new Set([
-  'token_missing',
-  'token_invalid',
-  'token_expired',
-  'token_revoked',
-  'issuer_token_refused',
-  'dpop_missing',
-  'dpop_invalid',
-])
-
 export function createRelay(deps: RelayDeps): Relay {
-  const { access, proofs, policy, limits, guessing, vault, ledger, outbound, settings } = deps
+  const { access, policy, limits, vault, ledger, outbound, settings } = deps
   const clock = () => performance.now()
   const book = createBook({ ...deps, clock })
   const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
@@ -102,6 +91,7 @@ export function createRelay(deps: RelayDeps): Relay {
     now: deps.now,
   })
 
+  const authenticate = createAuthenticator(deps)
   const models = createModelLists({ policy, vault, outbound, now: deps.now })
 
   let arrived: Exchange[] = []
@@ -128,10 +118,8 @@ export function createRelay(deps: RelayDeps): Relay {
     const head = call.upgrade ? readUpgrade(exchange) : readHead(call.request, looksLikeProviderKey)
     exchange.head = head
     if (head.navigates) throw new SoakpError('navigation_refused')
-    const found = authenticate(exchange, head.token)
-    const grant = isPromise(found) ? await found : found
-    if (head.asDpop || isProven(grant)) prove(exchange, head, grant)
-    exchange.grant = grant
+    const grant = authenticate(exchange, head)
+    exchange.grant = isPromise(grant) ? await grant : grant
     exchange.originAllowed = originAllowed(exchange, settingsAllow)
     if (call.upgrade) refuseForeignPage(exchange)
     // before anything that would leave a line: lines that cannot be written pile up
@@ -206,39 +194,6 @@ export function createRelay(deps: RelayDeps): Relay {
   async function anyGrantAllows(origin: string): Promise<boolean> {
     await policy.refresh()
     return (await policy.origins(deps.now())).has(origin)
-  }
-
-  /** Failed attempts are budgeted by address. A token that was good before is never held up by them; one that names a live grant is still verified. */
-  function authenticate(exchange: Exchange, token: string | undefined): LiveGrant | Promise<LiveGrant> {
-    const { address } = exchange.call
-    const failed = (error: unknown): never => countFailure(address, error)
-    try {
-      if (token === undefined) throw new SoakpError('token_missing')
-      const grant = access.authenticate(token, address)
-      return isPromise(grant) ? grant.catch(failed) : grant
-    } catch (error) {
-      return failed(error)
-    }
-  }
-
-  function countFailure(address: string, error: unknown): never {
-    if (error instanceof SoakpError && failures.has(error.code)) {
-      const waitMs = guessing.blockedForMs(address)
-      guessing.failed(address)
-      if (waitMs > 0) throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: Math.ceil(waitMs / 1000) })
-    }
-    throw error
-  }
-
-  /** That the client holds the key its token is bound to. A call that cannot show it is nobody's, and leaves no line. */
-  function prove(exchange: Exchange, { token = '', asDpop, proof }: Head, grant: LiveGrant): void {
-    const { request, publicUrl, address } = exchange.call
-    exchange.dpopNonce = proofs.nonce()
-    try {
-      proofs.checkUse(grant, { token, asDpop, proof }, provenRequest(request, publicUrl))
-    } catch (error) {
-      countFailure(address, error)
-    }
   }
 
   /** Takes the body in as far as rules and metering need to see it. */
