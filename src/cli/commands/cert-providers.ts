@@ -49,9 +49,9 @@ function json({ id, title, link, aliases, settings, prefixes, capacity, notes, t
 }
 
 function text({ id, title, link, settings, notes, prefixes }: DnsProvider): string {
-  const rows = settings.map(({ name, required, byDefault, what }): [string, string] => [
+  const rows = settings.map(({ name, aliases = [], required, byDefault, what }): [string, string] => [
     name,
-    `${what}${required === true ? ' Needed.' : typeof required === 'string' ? ` Needed, or other settings instead (${required}).` : ''}${byDefault === undefined ? '' : ` Default: ${byDefault}`}`,
+    `${what}${aliases.length === 0 ? '' : ` Also ${aliases.join(', ')}.`}${required === true ? ' Needed.' : typeof required === 'string' ? ` Needed, or other settings instead (${required}).` : ''}${byDefault === undefined ? '' : ` Default: ${byDefault}`}`,
   ])
   const common: [string, string][] = prefixes
     .slice(0, 1)

@@ -6,7 +6,7 @@ import { countOption } from '../options.js'
 
 interface Options {
   readonly reason: string
-  readonly version?: number
+  readonly archived?: number
   readonly server?: string
   readonly yes?: boolean
 }
@@ -17,17 +17,17 @@ export function certRevoke(cli: Cli): Command {
     .description('revoke a certificate; renew first and revoke the old version, so that nobody is without')
     .argument('<name>', 'as `soakp cert list` calls it')
     .option('--reason <reason>', 'unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation', 'unspecified')
-    .addOption(countOption('--version <n>', 'an earlier version, as `certs/archive/NAME` numbers them, instead of the one in service'))
+    .addOption(countOption('--archived <n>', 'an earlier version, as `certs/archive/NAME` numbers them, instead of the one in service'))
     .option('--server <ca>', 'the CA that issued it, where that is not known here')
     .option('-y, --yes', 'do not ask')
     .addHelpText(
       'after',
-      '\nIn order: `soakp cert renew --force --cert-name NAME`, then `soakp cert revoke NAME --version N` with the number that `soakp cert show NAME --json` gave before.',
+      '\nIn order: `soakp cert renew --force --cert-name NAME`, then `soakp cert revoke NAME --archived N` with the number that `soakp cert show NAME --json` gave before.',
     )
     .action((name: string, options: Options) => run(cli, name, options))
 }
 
-async function run(cli: Cli, name: string, { reason, version, server, yes }: Options): Promise<void> {
+async function run(cli: Cli, name: string, { reason, archived: version, server, yes }: Options): Promise<void> {
   const [{ revokeCertificate }, { isReason }, { authorityOf }, { revocationReasons }] = await Promise.all([
     import('../../tls/life/remove.js'),
     import('../../tls/life/record.js'),

@@ -19,7 +19,7 @@ export interface Due {
 
 const halfDayMs = 43_200_000
 /** How long a CA may take to say when; a renewal that is due does not wait for it. */
-const askMs = 20_000
+const askMs = 10_000
 
 /** By what is on disk alone; asks nobody. */
 export function dueOf(certsDir: string, { name, wishes, state }: CertificateRecord, nowMs: number): Due {
