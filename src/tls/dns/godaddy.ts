@@ -1,6 +1,8 @@
+import { SoakpError } from '../../errors.js'
 import { type Api, type ApiReply, openApi } from './api.js'
 import { field, list, number, text } from './fields.js'
-import type { DnsContext, DnsProvider, Zone } from './provider.js'
+import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
+import { oneLine } from './redact.js'
 import { setAccount } from './sets.js'
 import { relativeName, unquote } from './values.js'
 import { plainName, zonesAsked } from './zones.js'
@@ -41,23 +43,36 @@ export const godaddy: DnsProvider = {
       headers: () => ({ authorization: `sso-key ${keys.map(name => context.setting(name) ?? '').join(':')}` }),
       credentials: keys,
       refuses: reply => reply.status === 401 || (reply.status === 403 && !shutOut(reply)),
-      complaint: (body, reply) => complaint(body, reply),
+      complaint,
       comeBackMs: ({ json }) => number(field(json, 'retryAfterSec')) * 1000 || undefined,
     })
-    return {
-      zoneOf: zonesAsked(
-        context.now,
-        async name => {
-          // nobody can buy a name with an underscore, and some of them are answered with an error
-          if (name.includes('_')) return undefined
-          const { status } = await api.send('GET', `/v1/domains/${encodeURIComponent(name)}`, { accept: [404, 422] })
-          return status === 404 || status === 422 ? undefined : { name, id: name }
-        },
-        () => domains(api),
-      ),
-      ...sets(api, context),
-    }
+    return { zoneOf: zoneFinder(api, context), ...sets(api, context) }
   },
+}
+
+/** A name that cannot be bought is answered in one way or another; only where no other name is there either, being shut out is what is wrong. */
+function zoneFinder(api: Api, context: DnsContext): DnsAccount['zoneOf'] {
+  let denied: string | undefined
+  const accept = (reply: ApiReply) => reply.status === 404 || reply.status === 422 || shutOut(reply)
+  const find = zonesAsked(
+    context.now,
+    async name => {
+      // nobody can buy a name with an underscore
+      if (name.includes('_')) return undefined
+      const reply = await api.send('GET', `/v1/domains/${encodeURIComponent(name)}`, { accept })
+      if (shutOut(reply)) denied = complaint(reply.json, reply)
+      return reply.status === 200 ? { name, id: name } : undefined
+    },
+    () => domains(api),
+  )
+  return async name => {
+    denied = undefined
+    try {
+      return await find(name)
+    } catch (error) {
+      throw denied === undefined ? error : new SoakpError('dns_provider_failed', `GoDaddy: ${context.redact(oneLine(denied))}`)
+    }
+  }
 }
 
 function sets(api: Api, context: DnsContext) {

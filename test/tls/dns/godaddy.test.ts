@@ -25,6 +25,13 @@ t.test('an account that GoDaddy keeps out of its API is told so, not that its ke
   t.match(error.detail, 'only to accounts that have bought a domain there')
 })
 
+t.test('a name below a domain that is denied, as some are, does not hide the domain', async t => {
+  const fake = await fakeGoDaddy(t)
+  const { account } = openStaged(t, { provider: godaddy }, fake)
+  fake.server.answerNext('GET /v1/domains/:zone', { status: 403, body: { code: 'ACCESS_DENIED', message: 'not allowed' } })
+  t.equal((await account.zoneOf(name)).name, 'example.com')
+})
+
 t.test('rows of others keep their TTL; blank ones that other tools left behind go', async t => {
   const fake = await fakeGoDaddy(t)
   const { account } = openStaged(t, { provider: godaddy }, fake)
