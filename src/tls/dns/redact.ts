@@ -7,13 +7,15 @@ const shortest = 4
 
 /**
  * Takes secrets out of a text that comes from outside, in every spelling in which a server or a library may give them back: as they are, in base64 and base64url, URL-encoded, as in
- * JSON, and percent- or plus-encoded as in forms.
+ * JSON, as in HTML and XML, and percent- or plus-encoded as in forms.
  */
 export function redact(text: string, secrets: Iterable<Secret>): string {
   let clean = text
   for (const secret of secrets) for (const spelling of spellings(secret.expose())) clean = clean.replaceAll(spelling, mark)
   return clean
 }
+
+const named: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
 /** Longest first, so that no shorter one leaves a rest of a longer one behind. */
 function spellings(value: string): string[] {
@@ -24,6 +26,7 @@ function spellings(value: string): string[] {
     encodeURIComponent(value).replace(/%[0-9A-F]{2}/g, code => code.toLowerCase()),
     new URLSearchParams({ v: value }).toString().slice(2),
     JSON.stringify(value).slice(1, -1),
+    value.replace(/[&<>"']/g, char => named[char] ?? char),
     ...[0, 1, 2].flatMap(offset => base64At(value, offset)),
   ]
   return [...new Set(all)].filter(spelling => spelling.length >= shortest).sort((a, b) => b.length - a.length)

@@ -96,6 +96,7 @@ t.test('a hidden value is in no text that went through redact, however it was sp
     encodeURIComponent(value).toLowerCase(),
     new URLSearchParams({ v: value }).toString(),
     JSON.stringify({ v: value }),
+    value.replaceAll('&', '&amp;').replaceAll('"', '&quot;'),
     Buffer.from(value).toString('base64'),
     Buffer.from(value).toString('base64url'),
     ...['u:', 'us:', 'use:'].map(user => Buffer.from(`${user}${value}`).toString('base64')),
