@@ -1,13 +1,14 @@
 import { SoakpError } from '../errors.js'
 import { BoundedMap } from '../lib/bounded-map.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import { Recent } from '../lib/recent.js'
 import type { GrantRecord, TokenRecord } from '../stores/records.js'
 import type { GrantAndTokens } from '../stores/store.js'
 import type { LiveGrant } from './access.js'
 import { maxTokenLength, peekToken, type SigningKey, type TokenClaims, verifyToken } from './access-token.js'
 import type { Policy } from './policy.js'
 
-const remembered = 50_000
+const mostRemembered = 50_000
 
 export interface AuthenticateDeps {
   readonly policy: Policy
@@ -39,7 +40,8 @@ function verifiedOf(claims: TokenClaims): Verified {
  */
 export function createAuthenticate(deps: AuthenticateDeps): (token: string, address?: string) => MaybePromise<LiveGrant> {
   const { policy, instanceId, signingKeys, ofIssuer, now } = deps
-  const verified = new BoundedMap<string, Verified>(remembered)
+  const verified = new BoundedMap<string, Verified>(mostRemembered)
+  const recent = new Recent<Verified>()
   const keys = new Map(signingKeys.map(key => [key.kid, key]))
 
   function live(known: Verified, found: GrantAndTokens | undefined): LiveGrant {
@@ -79,9 +81,15 @@ export function createAuthenticate(deps: AuthenticateDeps): (token: string, addr
     return isPromise(found) ? found.then(value => live(known, value)) : live(known, found)
   }
 
+  function remembered(token: string): Verified | undefined {
+    const known = verified.get(token)
+    if (known) recent.set(token, known)
+    return known
+  }
+
   return (token, address) => {
     if (token.length > maxTokenLength) throw new SoakpError('token_invalid', 'It is too long.')
-    const known = verified.get(token)
+    const known = recent.get(token) ?? remembered(token)
     const refreshed = policy.refresh()
     if (isPromise(refreshed)) return refreshed.then(() => (known ? judge(known) : verify(token, address)))
     return known ? judge(known) : verify(token, address)

@@ -44,6 +44,7 @@ type PolicyStore = Pick<
 
 export function createPolicy(store: PolicyStore): Policy {
   let generation = -1
+  let last: { readonly tenant: string; readonly provider: string; readonly keys: readonly KeyRecord[] } | undefined
   let isFresh = false
   const grants = new BoundedMap<string, GrantAndTokens>(remembered)
   const keys = new BoundedMap<string, readonly KeyRecord[]>(remembered)
@@ -56,6 +57,7 @@ export function createPolicy(store: PolicyStore): Policy {
     if (current !== generation) {
       grants.clear()
       keys.clear()
+      last = undefined
       aliases.clear()
       apps.clear()
       issuers = undefined
@@ -154,8 +156,12 @@ export function createPolicy(store: PolicyStore): Policy {
     issuers: readIssuers,
 
     keys(tenant, provider) {
+      // calls come in runs of one kind; a name made anew for each would have to be hashed anew
+      if (last && last.tenant === tenant && last.provider === provider) return last.keys
       const name = `${tenant}/${provider}`
-      return keys.get(name) ?? remember(keys, name, store.listKeys({ tenant, provider }))
+      const known = keys.get(name)
+      if (known) last = { tenant, provider, keys: known }
+      return known ?? remember(keys, name, store.listKeys({ tenant, provider }))
     },
 
     allKeys(tenant) {

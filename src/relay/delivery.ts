@@ -6,7 +6,7 @@ import type { Dialect, Provider, UpstreamReply, UpstreamSink } from '../provider
 import { isWhole } from './call.js'
 import { assumedBy, type Ending, type Exchange, type Stoppable, type StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
-import { createMeter, type Meter } from './meter.js'
+import { createMeter, type Meter, type Metered } from './meter.js'
 import { ownHeaders } from './refuse.js'
 import { rewriteReply } from './rewrite.js'
 
@@ -133,8 +133,9 @@ export class Delivery implements UpstreamSink, Stoppable {
   /** The provider broke off a reply that the client has a part of. */
   #break(failure: SoakpError): void {
     this.#ended = true
-    const { tail: _, ...read } = this.#read()
-    this.#deps.record(this.#exchange, { status: this.#status, outcome: 'failed', errorCode: failure.code, ...read }, () => this.#reset())
+    const { usage, model, source } = this.#read()
+    const ending: Ending = { status: this.#status, outcome: 'failed', errorCode: failure.code, usage, model, usageSource: source }
+    this.#deps.record(this.#exchange, ending, () => this.#reset())
   }
 
   #giveUp(error: SoakpError): void {
@@ -223,10 +224,11 @@ export class Delivery implements UpstreamSink, Stoppable {
     if (this.#ended) return
     this.#ended = true
     const exchange = this.#exchange
-    const { tail, ...read } = this.#read()
+    const { tail, usage, model, source } = this.#read()
     const last = this.#held ?? tail
     if (last) exchange.bytesOut += last.length
-    this.#deps.record(exchange, { status: this.#status, outcome: 'ok', errorCode: null, ...read }, error => {
+    const ending: Ending = { status: this.#status, outcome: 'ok', errorCode: null, usage, model, usageSource: source }
+    this.#deps.record(exchange, ending, error => {
       if (error === undefined) (exchange.call.response as ServerResponse).end(last)
       else this.#reset()
     })
@@ -244,20 +246,15 @@ export class Delivery implements UpstreamSink, Stoppable {
       refuse(exchange, new SoakpError('client_timeout'))
       return
     }
-    const { tail: _, ...read } = this.#read()
+    const { usage, model, source } = this.#read()
     const status = reason === 'client_gone' ? 499 : this.#status || 503
-    this.#deps.record(
-      this.#exchange,
-      { status, outcome: reason, errorCode: reason === 'client_gone' ? 'client_gone' : null, ...read },
-      () => this.#reset(),
-    )
+    const errorCode = reason === 'client_gone' ? 'client_gone' : null
+    this.#deps.record(this.#exchange, { status, outcome: reason, errorCode, usage, model, usageSource: source }, () => this.#reset())
   }
 
-  #read(): Pick<Ending, 'usage' | 'usageSource' | 'model'> & { tail?: Buffer | undefined } {
+  #read(): Metered {
     // where nothing has come, what was sent may be billed all the same
-    const meter = this.#meter ?? this.#newMeter(this.#status || 200, undefined)
-    const { tail, usage, model, source } = meter.end()
-    return { tail, usage, model, usageSource: source }
+    return (this.#meter ?? this.#newMeter(this.#status || 200, undefined)).end()
   }
 
   #newMeter(status: number, reply: ReplyHead | undefined): Meter {

@@ -28,10 +28,10 @@ export interface MeterOptions {
 
 export interface Metered {
   /** Bytes that were held back and are to be sent before the end. */
-  readonly tail?: Buffer
+  readonly tail: Buffer | undefined
   readonly usage: Usage | undefined
   /** Which model answered, where the reply says so. */
-  readonly model?: string
+  readonly model: string | undefined
   readonly source: UsageSource
 }
 
@@ -55,7 +55,7 @@ function isUsageChunk(value: unknown): boolean {
   return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null
 }
 
-const none = (tail?: Buffer): Metered => (tail ? { tail, usage: undefined, source: 'none' } : { usage: undefined, source: 'none' })
+const none = (tail?: Buffer): Metered => ({ tail, usage: undefined, model: undefined, source: 'none' })
 
 const unread: Meter = { feed: chunk => chunk, end: () => none() }
 
@@ -79,16 +79,16 @@ function formatOf(contentType: string | undefined): Format {
   return type.endsWith('json') ? 'json' : 'other'
 }
 
-function conclude(reading: Reading, { estimate, requestBytes, stated, assumed }: MeterOptions, tail: Buffer | undefined): Metered {
-  const { usage, model, textBytes } = reading
-  const more = { ...(tail ? { tail } : {}), ...(model === undefined ? {} : { model }) }
-  const outputTokens = Math.ceil(textBytes / bytesPerToken)
-  if (usage && (outputTokens === 0 || usage === stated)) return { ...more, usage, source: 'provider' }
+function conclude(reading: Reading, options: MeterOptions, tail: Buffer | undefined): Metered {
+  const { usage, model } = reading
+  const { stated, assumed } = options
+  const outputTokens = Math.ceil(reading.textBytes / bytesPerToken)
+  if (usage && (outputTokens === 0 || usage === stated)) return { tail, usage, model, source: 'provider' }
   // the stream broke off before its last counts
-  if (usage) return { ...more, usage: { ...usage, outputTokens: usage.outputTokens + outputTokens }, source: 'estimated' }
-  if (assumed) return { ...more, usage: { ...noUsage, ...assumed }, source: 'estimated' }
-  if (!estimate) return { ...more, usage: undefined, source: 'none' }
-  return { ...more, usage: estimated(requestBytes, outputTokens), source: 'estimated' }
+  if (usage) return { tail, usage: { ...usage, outputTokens: usage.outputTokens + outputTokens }, model, source: 'estimated' }
+  if (assumed) return { tail, usage: { ...noUsage, ...assumed }, model, source: 'estimated' }
+  if (!options.estimate) return { tail, usage: undefined, model, source: 'none' }
+  return { tail, usage: estimated(options.requestBytes, outputTokens), model, source: 'estimated' }
 }
 
 function estimated(requestBytes: number, outputTokens: number): Usage {
@@ -221,7 +221,12 @@ function blindMeter(options: MeterOptions): Meter {
       size += chunk.length
       return chunk
     },
-    end: () => ({ usage: estimated(options.requestBytes, Math.ceil(size / bytesPerToken)), source: 'estimated' }),
+    end: () => ({
+      tail: undefined,
+      usage: estimated(options.requestBytes, Math.ceil(size / bytesPerToken)),
+      model: undefined,
+      source: 'estimated',
+    }),
   }
 }
 
