@@ -29,3 +29,16 @@ export function requestHead({ method, path, headers, body }: PlainRequest, host:
   else if (withBody.has(method)) text += 'content-length: 0\r\n'
   return `${text}\r\n`
 }
+
+/** The value of a field in `text`, without the blanks around it: these are space and tab (RFC 9112, section 5), and what `trim` takes away besides is a part of it, or not allowed. */
+export function fieldValue(text: string, from: number, to: number): string {
+  let start = from
+  let end = to
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}

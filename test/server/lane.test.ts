@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { isWhole, type Request, type Response } from '../../src/relay/call.js'
 import { readPlainHead } from '../../src/server/lane/head.js'
+import { createLanes } from '../../src/server/lane/lane.js'
 import { createListener } from '../../src/server/listener.js'
 import { until } from '../support/until.js'
 
@@ -87,7 +88,7 @@ const get = (fields = '', url = '/relay/x') => `GET ${url} HTTP/1.1\r\nHost: a\r
 const post = (body: string, fields = '', url = '/relay/x') =>
   `POST ${url} HTTP/1.1\r\nHost: a\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${fields}\r\n${body}`
 
-const requests: Record<string, readonly string[]> = {
+const requests: Record<string, readonly (string | Buffer)[]> = {
   'a plain GET': [get()],
   'a plain POST': [post('{"a":1}', 'Content-Type: application/json\r\n')],
   'an empty body': [post('')],
@@ -121,6 +122,15 @@ const requests: Record<string, readonly string[]> = {
   'a NUL': [get('X-A: 1\0\r\n')],
   'no request': ['what is this\r\n\r\n'],
   'no host': ['GET /relay/x HTTP/1.1\r\n\r\n'],
+  'no host, but other fields': ['GET /relay/x HTTP/1.1\r\nX-A: 1\r\n\r\n'],
+  'two hosts': [get('Host: b\r\n')],
+  'a line feed that ends a value': [get('X-A: 1\n\r\n')],
+  'a line feed that begins a value': [get('X-A:\nTransfer-Encoding: chunked\r\n')],
+  'a carriage return that ends a value': [get('X-A: 1\r\r\n')],
+  'a vertical tab around a value': [get('X-A: \v1\v\r\n')],
+  'a form feed before a length': ['POST /relay/x HTTP/1.1\r\nHost: a\r\nContent-Length: \f3\r\n\r\nabc'],
+  'a hard space around a value': [Buffer.from(get('X-A: \u00a01\u00a0\r\n'), 'latin1')],
+  'a hard space before a length': [Buffer.from('POST /relay/x HTTP/1.1\r\nHost: a\r\nContent-Length: \u00a03\r\n\r\nabc', 'latin1')],
 }
 
 t.test('a request is taken for the same, and answered in the same bytes, whichever road it goes', async t => {
@@ -204,4 +214,64 @@ t.test('only a head that no two readers could take for different ones is plain',
     get(`X: ${'y'.repeat(17_000)}\r\n`),
   ]
   for (const text of odd) t.equal(plain(text), undefined, JSON.stringify(text).slice(0, 80))
+})
+
+t.test('who sends ahead and never reads is neither answered nor read without end', async t => {
+  const lane = await road(t, true)
+  const socket = connect(lane.port, '127.0.0.1')
+  socket.on('error', () => {})
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  const total = 60_000
+  // about 30 MB that ask for about 60 MB: more than any kernel holds for a connection
+  for (let at = 0; at < total; at += 1000) socket.write(get(`X-A: ${'x'.repeat(450)}\r\n`).repeat(1000))
+  let before = -1
+  let same = 0
+  await until(() => {
+    same = lane.taken.whole > 0 && lane.taken.whole === before ? same + 1 : 0
+    before = lane.taken.whole
+    return same > 50
+  }, 'the server to wait')
+  t.ok(lane.taken.whole < total, `${lane.taken.whole} requests were answered`)
+  t.ok(socket.writableLength > 1_000_000, 'the rest is still with who sent it')
+  let replies = 0
+  socket.setEncoding('latin1').on('data', (part: string) => {
+    replies += part.split('HTTP/1.1 200 ').length - 1
+  })
+  // a status line may be cut in two
+  await until(() => lane.taken.whole === total && replies > total * 0.99, 'the rest, once it reads')
+})
+
+t.test('what comes behind a request that ends the connection is never begun', async t => {
+  const lane = await road(t, true)
+  const last = post('hi', 'Connection: close\r\n')
+  t.equal((await said(lane.port, [last + post('more').repeat(3)])).split('HTTP/1.1 ').length, 2)
+  t.equal((await said(lane.port, [last, post('more'), post('more')])).split('HTTP/1.1 ').length, 2)
+  t.equal(lane.taken.whole + lane.taken.streamed, 2)
+})
+
+t.test('a connection that is reset as it is let go takes nothing with it', async t => {
+  const released = new Promise<Error>(resolve => {
+    const lanes = createLanes({
+      onRequest() {},
+      takes: () => true,
+      handOver() {},
+      tooLate: socket => {
+        socket.once('close', () => resolve(new Error('gone')))
+        socket.destroy(new Error('read ECONNRESET'))
+      },
+      firstByteTimeoutMs: 50,
+      keepAliveTimeoutMs: 1000,
+    })
+    const server = createServer(socket => void lanes.accept(socket)).listen(0, '127.0.0.1', () => {
+      const client = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {})
+      t.teardown(() => {
+        client.destroy()
+        lanes.close()
+        server.close()
+      })
+    })
+  })
+  // without a listener for its error, Node would end the process
+  t.equal((await released).message, 'gone')
 })

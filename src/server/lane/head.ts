@@ -1,3 +1,5 @@
+import { fieldValue } from '../../lib/http1-head.js'
+
 /** A request whose head no two readers could take for different ones. */
 export interface PlainHead {
   readonly method: string
@@ -22,7 +24,7 @@ const notInValue = /[^\t\x20-\x7e\x80-\xff]/
 const lengthShape = /^(?:0|[1-9]\d{0,5})$/
 
 /**
- * Reads the head of a request if all of it is here and it is of the plainest kind (RFC 9112): `GET` or `POST`, an absolute path, CR LF line ends, no transfer coding, at
+ * Reads the head of a request if all of it is here and it is of the plainest kind (RFC 9112): `GET` or `POST`, an absolute path, CR LF line ends, one host, no transfer coding, at
  * most one length, no upgrade, no expectation, no form. Undefined for everything else, good or bad: that is for Node's own parser to read, or to refuse.
  */
 export function readPlainHead(bytes: Buffer): PlainHead | undefined {
@@ -34,13 +36,14 @@ export function readPlainHead(bytes: Buffer): PlainHead | undefined {
   const line = requestLine.exec(text.slice(0, firstEnd))
   if (!line) return undefined
   const rawHeaders: string[] = []
-  const framing: Framing = { length: undefined, keepsOpen: true }
+  const framing: Framing = { length: undefined, keepsOpen: true, hosts: 0 }
   for (let start = firstEnd + 2; start <= text.length; ) {
     const found = text.indexOf('\r\n', start)
     const fieldEnd = found === -1 ? text.length : found
     if (rawHeaders.length >= 2 * maxFields || !readField(text, start, fieldEnd, rawHeaders, framing)) return undefined
     start = fieldEnd + 2
   }
+  if (framing.hosts !== 1) return undefined
   return {
     method: line[1] as string,
     url: line[2] as string,
@@ -54,6 +57,7 @@ export function readPlainHead(bytes: Buffer): PlainHead | undefined {
 interface Framing {
   length: number | undefined
   keepsOpen: boolean
+  hosts: number
 }
 
 /** False: this request is not plain. */
@@ -61,12 +65,15 @@ function readField(text: string, start: number, end: number, rawHeaders: string[
   const colon = text.indexOf(':', start)
   if (colon === -1 || colon >= end) return false
   const name = text.slice(start, colon)
-  const value = text.slice(colon + 1, end).trim()
+  const value = fieldValue(text, colon + 1, end)
   if (!tokenShape.test(name) || notInValue.test(value)) return false
   rawHeaders.push(name, value)
   switch (name.length) {
     case 2:
       return name.toLowerCase() !== 'te'
+    case 4:
+      if (name.toLowerCase() === 'host') framing.hosts++
+      return true
     case 6:
       return name.toLowerCase() !== 'expect'
     case 7:

@@ -70,12 +70,17 @@ class Connection implements Lane, BagMember {
   #head: PlainHead | undefined
   #reply: LaneReply | undefined
   #served = false
+  /** The next request, if it is here, will be served in a moment. */
+  #isDue = false
   #isGone = false
   #sinceMs = performance.now()
+  /** What of the replies had not left when it was last looked. */
+  #unread = 0
   readonly #onData = (bytes: Buffer) => this.#take(bytes)
   readonly #onEnd = () => this.#ended()
   readonly #onError = () => this.#socket.destroy()
   readonly #onClose = () => this.#closed()
+  readonly #onGoOn = () => this.#goOn()
   readonly #onDone = (keepsOpen: boolean) => this.#answered(keepsOpen)
 
   constructor(socket: Socket, options: LaneOptions, lanes: Bag<Connection>) {
@@ -91,7 +96,7 @@ class Connection implements Lane, BagMember {
 
   #take(bytes: Buffer): void {
     this.#waiting = this.#waiting === undefined ? bytes : Buffer.concat([this.#waiting, bytes])
-    if (this.#reply === undefined) this.#serve()
+    if (this.#reply === undefined && !this.#isDue) this.#serve()
     // who sends ahead waits
     else if (this.#waiting.length > mostWaitingBytes) this.#socket.pause()
   }
@@ -121,15 +126,32 @@ class Connection implements Lane, BagMember {
   #answered(keepsOpen: boolean): void {
     this.#reply = undefined
     this.#sinceMs = performance.now()
-    if (!keepsOpen) this.#socket.end()
+    if (!keepsOpen) this.#last()
+    // who does not read what it was told is told no more
+    else if (this.#socket.writableNeedDrain) {
+      this.#isDue = true
+      this.#socket.once('drain', this.#onGoOn)
+    }
     // not now: the one who answered is still at work
-    else if (this.#waiting !== undefined) setImmediate(() => this.#goOn())
+    else if (this.#waiting !== undefined) {
+      this.#isDue = true
+      setImmediate(this.#onGoOn)
+    }
   }
 
   #goOn(): void {
+    this.#isDue = false
     if (this.#isGone || this.#socket.destroyed || this.#reply !== undefined) return
-    this.#socket.resume()
     if (this.#waiting !== undefined) this.#serve()
+    if (!this.#isGone && (this.#waiting?.length ?? 0) <= mostWaitingBytes) this.#socket.resume()
+  }
+
+  /** What was written is all: whatever else came is nobody's, and must not be begun. */
+  #last(): void {
+    this.#waiting = undefined
+    this.#head = undefined
+    this.#socket.off('data', this.#onData).resume()
+    this.#socket.destroySoon()
   }
 
   #leave(): void {
@@ -143,12 +165,13 @@ class Connection implements Lane, BagMember {
     this.#waiting = undefined
     this.#leave()
     if (bytes !== undefined) this.#socket.unshift(bytes)
+    this.#socket.resume()
     this.#options.handOver(this.#socket)
   }
 
   /** Who says that it will send nothing more has left: there is no reply to wait for. */
   #ended(): void {
-    if (this.#reply === undefined) this.#socket.end()
+    if (this.#reply === undefined) this.#last()
     else this.#socket.destroy()
   }
 
@@ -162,13 +185,20 @@ class Connection implements Lane, BagMember {
 
   look(nowMs: number): void {
     if (this.#reply !== undefined) return
+    const unread = this.#socket.writableLength
+    if (unread !== this.#unread) {
+      this.#unread = unread
+      this.#sinceMs = nowMs
+    }
     const waitedMs = nowMs - this.#sinceMs
     if (this.#head !== undefined) {
       if (waitedMs > bodyPatienceMs) this.#handOver()
     } else if (this.#served) {
-      if (waitedMs > this.#options.keepAliveTimeoutMs) this.#socket.destroySoon()
+      if (waitedMs > this.#options.keepAliveTimeoutMs) this.#socket.destroy()
     } else if (waitedMs > this.#options.firstByteTimeoutMs) {
       this.#leave()
+      // it may have been reset a moment ago
+      this.#socket.on('error', this.#onError)
       this.#options.tooLate(this.#socket)
     }
   }
