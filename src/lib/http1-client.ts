@@ -219,7 +219,8 @@ class Connection implements BagMember, ReplyTaker {
     const call = this.#call
     this.#call = undefined
     const { keepsOpen, keepAliveSeconds } = this.#reader
-    if (keepsOpen && !this.#socket.destroyed) {
+    // one who answers before it has read all might never do so: what is left would wait here, and the next request behind it
+    if (keepsOpen && !this.#socket.destroyed && this.#socket.writableLength === 0) {
       const stated = keepAliveSeconds === undefined ? keepAliveMs : (keepAliveSeconds - 1) * 1000
       this.#deadlineMs = this.#house.clock.nowMs + Math.min(keepAliveMs, stated)
       if (stated > 0) this.#house.free(this)
@@ -242,7 +243,7 @@ class Connection implements BagMember, ReplyTaker {
   }
 
   #read(chunk: Buffer): void {
-    this.#deadlineMs = this.#house.clock.nowMs + this.#house.idleTimeoutMs
+    if (!this.#reader.awaitsHead) this.#deadlineMs = this.#house.clock.nowMs + this.#house.idleTimeoutMs
     try {
       this.#reader.read(chunk)
     } catch (error) {

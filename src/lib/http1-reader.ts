@@ -1,3 +1,5 @@
+import { fieldValue } from './http1-head.js'
+
 /** Takes what a reply is made of: `head` once, `data` any number of times, `end` once. `data` returns false when it wants no more until `resume`. */
 export interface ReplyTaker {
   /** Names and values in turn, as they came, without blanks around them. */
@@ -17,6 +19,8 @@ const lf = 10
 const maxHeadBytes = 64 * 1024
 const maxLineBytes = 8 * 1024
 const maxChunkDigits = 12
+/** Of a hundred hints before a reply none is one. */
+const maxHints = 100
 
 const statusLine = /^HTTP\/1\.([01]) ([2-9]\d\d|1\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const tokenShape = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -34,6 +38,7 @@ export class ReplyReader {
   #rest: Buffer | undefined
   #left = 0
   #isHead = false
+  #hints = 0
   #paused = false
   #closed = false
   #keepsOpen = true
@@ -49,6 +54,11 @@ export class ReplyReader {
     return this.#paused && (this.#closed || this.#state === 'finished')
   }
 
+  /** A request has gone out, and the head of its reply is not here yet. */
+  get awaitsHead(): boolean {
+    return this.#state === 'head'
+  }
+
   /** How long the other side said that it keeps an idle connection. */
   get keepAliveSeconds(): number | undefined {
     return this.#keepAliveSeconds
@@ -58,6 +68,7 @@ export class ReplyReader {
   begin(taker: ReplyTaker, isHead: boolean): void {
     this.#taker = taker
     this.#isHead = isHead
+    this.#hints = 0
     this.#state = 'head'
     this.#paused = false
   }
@@ -163,6 +174,7 @@ export class ReplyReader {
     if (status < 200) {
       // between us and the provider (RFC 9110, section 15.2); a switch of protocols was not asked for
       if (status === 101) throw new BadReply('it switches protocols')
+      if (++this.#hints > maxHints) throw new BadReply('it only hints at a reply')
       return
     }
     this.#keepsOpen = framing.keepsOpen && !framing.saysClose
@@ -255,7 +267,7 @@ function readField(text: string, start: number, end: number, headers: string[], 
   if (colon === -1 || colon >= end) throw new BadReply('a header has no name')
   const name = text.slice(start, colon)
   if (!tokenShape.test(name)) throw new BadReply('the name of a header is none')
-  const value = text.slice(colon + 1, end).trim()
+  const value = fieldValue(text, colon + 1, end)
   if (notInValue.test(value)) throw new BadReply('a header holds what it cannot hold')
   headers.push(name, value)
   switch (name.length) {

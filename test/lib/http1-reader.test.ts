@@ -198,3 +198,21 @@ t.test('a taker that paused hears the rest of a reply whose connection has ended
     t.same(seen, whole ? ['abc', 'end'] : ['abc'])
   }
 })
+
+t.test('hints without end are no reply', async t => {
+  const hints = 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'
+  const reply = 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx'
+  t.equal(read(Buffer.from(hints.repeat(100) + reply), 1000).body, 'x')
+  const tooMany = refusal(() => read(Buffer.from(hints.repeat(101) + reply), 1000))
+  t.type(tooMany, BadReply)
+})
+
+t.test('what is around a value is blanks, or a part of it, or an error', async t => {
+  const { headers } = read(Buffer.from(`HTTP/1.1 200 OK\r\nX: \t a\xa0 \r\ncontent-length: 0\r\n\r\n`, 'latin1'), 1000)
+  t.same(headers.slice(0, 2), ['X', 'a\xa0'])
+  for (const odd of ['\v', '\f', '\n', '\r', '\xa0']) {
+    const bytes = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${odd}5\r\n\r\nhello`, 'latin1')
+    const refused = refusal(() => read(bytes, 1000))
+    t.type(refused, BadReply, JSON.stringify(odd))
+  }
+})
