@@ -154,7 +154,8 @@ export class Delivery implements UpstreamSink, Stoppable {
     if (rewriting) this.#meter = rewriting
     const { headers } = reply
     for (const header of ownHeaders(exchange)) headers.push(header)
-    if (reply.contentLength !== undefined && exchange.inspected?.injectedUsage !== true && !rewriting) {
+    // 204 states none (RFC 9110, section 8.6), and over HTTP/2 would be taken for broken by it
+    if (reply.contentLength !== undefined && this.#status !== 204 && exchange.inspected?.injectedUsage !== true && !rewriting) {
       headers.push('content-length', String(reply.contentLength))
       this.#left = reply.contentLength
     }

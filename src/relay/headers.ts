@@ -217,9 +217,13 @@ export function responseHeaders(provider: Provider, raw: readonly Buffer[] | rea
       contentLength = Number(value)
       continue
     }
-    if (name === 'content-type') contentType = value.toLowerCase()
-    else if (name === 'content-encoding') contentEncoding = value.toLowerCase()
-    else if (name === 'x-request-id' || name === 'request-id') upstreamRequestId = value.slice(0, 200)
+    if (name === 'content-type') {
+      // a second one is a second meaning, and over HTTP/2 an error
+      if (contentType !== '') continue
+      contentType = value.toLowerCase()
+    } else if (name === 'content-encoding') {
+      contentEncoding = contentEncoding === undefined ? value.toLowerCase() : `${contentEncoding}, ${value.toLowerCase()}`
+    } else if (name === 'x-request-id' || name === 'request-id') upstreamRequestId = value.slice(0, 200)
     else if (name === 'connection')
       connectionNames = value
         .toLowerCase()

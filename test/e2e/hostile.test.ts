@@ -135,6 +135,34 @@ t.test('hostile requests', async t => {
     t.equal((await callHttp2(last, chatAsk(token))).status, 200)
   })
 
+  await t.test('a reply that only says more than it may is the same over HTTP/1.1 and HTTP/2', async t => {
+    const session = await http2(daemon)
+    t.teardown(() => session.destroy())
+    const odd: readonly (readonly [string, string, number, string])[] = [
+      ['a length of no content', 'HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n', 204, ''],
+      [
+        'two types',
+        'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi',
+        200,
+        'text/plain',
+      ],
+    ]
+    for (const [title, bytes, status, type] of odd) {
+      upstream.use(async exchange => {
+        await exchange.body()
+        await exchange.send(bytes)
+      })
+      const one = await chat(daemon, wide)
+      t.equal(one.status, status, title)
+      t.equal(one.headers['content-type'] ?? '', type, title)
+      t.equal(status === 204 ? one.headers['content-length'] : undefined, undefined, title)
+      const two = await callHttp2(session, chatAsk(wide))
+      t.equal(two.status, status, title)
+      t.equal(two.headers['content-type'] ?? '', type, title)
+    }
+    upstream.use(json({ reached: true }))
+  })
+
   await t.test('the daemon outlived all of it', async t => {
     t.ok(daemon.alive())
     t.equal((await call(daemon, { path: '/healthz' })).status, 200)
