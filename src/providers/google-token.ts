@@ -23,6 +23,11 @@ export async function withServiceAccount(call: CallToAuthorize, secret: Secret):
   return { headers: [], credentials: [{ name: 'authorization', word: 'Bearer', secret: token }], proven: true }
 }
 
+/** The token that calls with this key file leave with at the moment, for the caller to wipe. */
+export function tokenOfServiceAccount(secret: Secret): Secret | undefined {
+  return tokens.kept(secret)
+}
+
 function readAccount(secret: Secret): ServiceAccount {
   try {
     return checkIssuer(readServiceAccount(secret.expose()))

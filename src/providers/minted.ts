@@ -27,10 +27,15 @@ export class MintedTokens {
 
   /** A copy of the key's token, for the caller to wipe. `mint` may read `key` before it first waits, not later. Rejects as it does. */
   get(key: Secret, nowMs: number, mint: () => Promise<Minted>): MaybePromise<Secret> {
-    const name = createHash('sha256').update(key.bytes()).digest('base64')
+    const name = nameOf(key)
     const kept = this.#kept.get(name)
     if (kept !== undefined && kept.goodUntilMs > nowMs) return kept.sealed.open()
     return this.#flight(name, nowMs, mint).then(({ sealed }) => sealed.open())
+  }
+
+  /** A copy of the key's token as it is kept, if one is, for the caller to wipe. */
+  kept(key: Secret): Secret | undefined {
+    return this.#kept.get(nameOf(key))?.sealed.open()
   }
 
   #flight(name: string, nowMs: number, mint: () => Promise<Minted>): Promise<Kept> {
@@ -47,6 +52,10 @@ export class MintedTokens {
     this.#flights.set(name, flight)
     return flight
   }
+}
+
+function nameOf(key: Secret): string {
+  return createHash('sha256').update(key.bytes()).digest('base64')
 }
 
 /** Reads `{"access_token": …, "expires_in": …}` (RFC 6749, section 5.1) without making a string of the token. Undefined where it holds none. */

@@ -244,6 +244,8 @@ export interface Provider {
    * `provider_key_rejected` where whoever issues tokens refuses the key, `provider_unreachable` where nobody can be asked, `key_unreadable` for what is no key.
    */
   authorize?(call: CallToAuthorize, secret: Secret): MaybePromise<Authorization>
+  /** What `authorize` last had issued for this key, if it lives on: as secret as the key. A copy, for the caller to wipe. */
+  issued?(secret: Secret): Secret | undefined
   /** Whether an error reply means that the provider refuses our key, not the call. `body` is its first 64 KB as text. */
   keyRefused(status: number, body: string): boolean
   /** What of this row is not from the provider's own pages, SDK or description of its API, as ends of the sentence "not verified: …". */

@@ -3,7 +3,7 @@ import { anthropicDialect } from './dialect-anthropic.js'
 import { geminiDialect, geminiKeyRefused } from './dialect-gemini.js'
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
-import { isServiceAccount, withServiceAccount } from './google-token.js'
+import { isServiceAccount, tokenOfServiceAccount, withServiceAccount } from './google-token.js'
 import type { Dialect, Endpoint, Usage } from './provider.js'
 import { providerRow } from './row.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
@@ -155,5 +155,6 @@ export const vertex = providerRow({
     if (isServiceAccount(secret)) return withServiceAccount(call, secret)
     return { headers: [], credentials: [{ name: 'x-goog-api-key', secret: new Secret(secret.bytes()) }] }
   },
+  issued: tokenOfServiceAccount,
   unverified: ['the form of the keys of express mode', 'some of the resources of a project'],
 })

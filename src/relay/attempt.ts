@@ -180,8 +180,9 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     if (refused) return refusal(exchange)
     // what cannot be read cannot be cleared of holding the key
     if (head.contentEncoding !== undefined && head.contentEncoding !== 'identity') return new SoakpError('provider_reply_withheld')
+    const { provider } = routeOf(key)
     const opened = vault.open(key)
-    return isPromise(opened) ? opened.then(secret => echoes(secret, head, body)) : echoes(opened, head, body)
+    return isPromise(opened) ? opened.then(secret => echoes(provider, secret, head, body)) : echoes(provider, opened, head, body)
   }
 
   return {

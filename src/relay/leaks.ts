@@ -1,15 +1,19 @@
 import { SoakpError } from '../errors.js'
 import type { Secret } from '../lib/secret.js'
+import type { Provider } from '../providers/provider.js'
 import type { ReplyHead } from './headers.js'
 
 /** So many bytes of a key in a row are a leak. */
 const tellingBytes = 12
 
-/** Says so where an error reply, body or headers, holds a part of the key. Wipes the secret. */
-export function echoes(secret: Secret, head: ReplyHead, body: Buffer): SoakpError | undefined {
-  const key = secretPart(secret.bytes())
-  const found = holdsKey(body, key) || holdsKey(Buffer.from(head.headers.join('\n'), 'latin1'), key)
+/** Says so where an error reply, body or headers, holds a part of the key, or of what was issued for it. Wipes the secret. */
+export function echoes(provider: Pick<Provider, 'issued'>, secret: Secret, head: ReplyHead, body: Buffer): SoakpError | undefined {
+  const issued = provider.issued?.(secret)
+  const texts = [body, Buffer.from(head.headers.join('\n'), 'latin1')]
+  const keys = [secretPart(secret.bytes()), ...(issued ? [issued.bytes()] : [])]
+  const found = keys.some(key => texts.some(text => holdsKey(text, key)))
   secret.wipe()
+  issued?.wipe()
   return found ? new SoakpError('provider_reply_withheld') : undefined
 }
 

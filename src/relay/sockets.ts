@@ -182,12 +182,13 @@ export function createSockets(deps: SocketsDeps): Sockets {
   function judgeRefusal(key: KeyRecord, status: number, reply: ReplyHead, body: Buffer): MaybePromise<SoakpError | undefined> {
     if (status >= 300 && status < 400) return new SoakpError('provider_redirected')
     if (status < 400 || status > 599) return new SoakpError('provider_refused_upgrade', `Its status is ${status}.`)
-    if (routeOf(key).provider.keyRefused(status, body.toString('utf8'))) {
+    const { provider } = routeOf(key)
+    if (provider.keyRefused(status, body.toString('utf8'))) {
       deps.tellVerdict(key, 'refused')
       return new SoakpError('provider_key_rejected')
     }
     const opened = vault.open(key)
-    return isPromise(opened) ? opened.then(secret => echoes(secret, reply, body)) : echoes(opened, reply, body)
+    return isPromise(opened) ? opened.then(secret => echoes(provider, secret, reply, body)) : echoes(provider, opened, reply, body)
   }
 
   /** An error of the provider's, in its own words, as of any call. */

@@ -84,9 +84,23 @@ t.test('Vertex AI with a service account: one token for many calls, never shown,
     t.notMatch(request.rawHead, token)
   }
   t.notMatch(daemon.output(), 'ya29.')
+
+  // providers repeat what they were sent
+  const sent = upstream.requests[0]?.header('authorization') ?? ''
+  for (const echo of [sent, Buffer.from(sent.slice('Bearer '.length)).toString('base64'), sent.slice(20, 40)]) {
+    upstream.use(async exchange => {
+      await exchange.body()
+      await exchange.send(whole(400, 'application/json', JSON.stringify({ error: { code: 400, message: `what is ${echo}` } })))
+    })
+    const answer = await call(daemon, { path, token, body: '{"contents":[]}' })
+    t.equal(answer.status, 502, answer.text())
+    t.notMatch(answer.text(), echo)
+    t.match(answer.json().error.details[0].reason, 'PROVIDER_REPLY_WITHHELD')
+  }
+  upstream.use(dialectReplies)
   const entries = await home.entries()
-  t.equal(entries.length, 21)
-  t.ok(entries.every(entry => entry.inputTokens === 11 && entry.outputTokens === 7 && entry.model === 'gemini-2.5-flash'))
+  t.equal(entries.length, 24)
+  t.ok(entries.slice(0, 21).every(entry => entry.inputTokens === 11 && entry.outputTokens === 7 && entry.model === 'gemini-2.5-flash'))
   await daemon.stop()
 
   issuer.answer = 'unavailable'
