@@ -67,6 +67,8 @@ function sign(call: CallToAuthorize, credentials: AwsCredentials): Authorization
 const badKey =
   /UnrecognizedClient|InvalidClientTokenId|InvalidSignature|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken|ExpiredToken|security token included in the request is (?:invalid|expired)|signature we calculated|Authentication failed|API Key is valid|[Bb]earer [Tt]oken (?:has expired|is invalid)/
 
+const notAllowed = /is not authorized to perform/
+
 export const bedrock = providerRow({
   id: 'bedrock',
   aliases: ['amazon-bedrock', 'aws-bedrock'],
@@ -97,7 +99,8 @@ export const bedrock = providerRow({
   compatiblePath: '/openai/v1',
   // what is signed says so itself
   dropRequestHeaders: ['amz-sdk-*'],
-  keyRefused: (status, body) => (status === 401 || status === 403) && badKey.test(body),
+  // a key that may not do this is known, and the sentence names the model
+  keyRefused: (status, body) => (status === 401 || status === 403) && badKey.test(body) && !notAllowed.test(body),
   signsBody: true,
   /** An API key of Bedrock travels as it is; with an access key pair every call is signed. */
   authorize(call, secret) {

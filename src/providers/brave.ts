@@ -2,6 +2,7 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, json, under } from './endpoints.js'
 import { openaiCompatible } from './openai-row.js'
 import type { Dialect } from './provider.js'
+import { statedError } from './stated-error.js'
 
 /** Nothing is counted in model tokens; a call is what is billed. */
 const braveDialect: Dialect = {
@@ -12,7 +13,13 @@ const braveDialect: Dialect = {
   }),
 }
 
-const badKey = /SUBSCRIPTION_TOKEN_INVALID|subscription token is invalid/i
+const badKey = /^The provided subscription token is invalid/i
+
+/** By what it states: other errors of this status repeat parameters. */
+function saysBadKey(body: string): boolean {
+  const { message, codes } = statedError(body)
+  return codes.includes('SUBSCRIPTION_TOKEN_INVALID') || badKey.test(message)
+}
 
 /** Source: api-dashboard.search.brave.com/documentation. */
 export const brave = openaiCompatible({
@@ -39,6 +46,6 @@ export const brave = openaiCompatible({
     endpoint('inference', 'POST /chat/completions', { models: json('/model'), estimate: true, dialect: openaiDialect }),
   ]),
   compatiblePath: '/res/v1',
-  keyRefused: (status, body) => status === 401 || (status === 422 && badKey.test(body)),
+  keyRefused: (status, body) => status === 401 || (status === 422 && saysBadKey(body)),
   unverified: ['the form of its keys', 'the text of its refusals', 'usage of its answers, which is estimated'],
 })

@@ -1,4 +1,5 @@
 import type { Dialect, ErrorFacts, Usage } from './provider.js'
+import { statedError } from './stated-error.js'
 import { count, type Json, noUsage, object } from './usage.js'
 
 const statuses: Readonly<Record<number, string>> = {
@@ -98,10 +99,13 @@ export const geminiDialect: Dialect = {
 }
 
 // an unknown, expired or leaked key is answered with 400 or 403 here, never plainly with 401
-const badKey =
-  /API_KEY_INVALID|API_KEY_EXPIRED|API key not valid|API key expired|API key not found|reported as leaked|API_KEY_SERVICE_BLOCKED|CONSUMER_SUSPENDED/i
+const badKey = /^(?:API key (?:not valid|expired|not found)|Your API key was reported as leaked)/i
+const badKeyReasons: ReadonlySet<string> = new Set(['API_KEY_INVALID', 'API_KEY_EXPIRED', 'API_KEY_SERVICE_BLOCKED', 'CONSUMER_SUSPENDED'])
 
 /** Whether Google's error means the key and not the call. */
 export function geminiKeyRefused(status: number, body: string): boolean {
-  return status === 401 || ((status === 400 || status === 403) && badKey.test(body))
+  if (status !== 400 && status !== 403) return status === 401
+  // by what it states: a 400 repeats names of members that a client sent
+  const { message, codes } = statedError(body)
+  return badKey.test(message) || codes.some(code => badKeyReasons.has(code))
 }

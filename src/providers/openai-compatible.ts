@@ -2,6 +2,7 @@ import { endpoint, inBodyOrForm, json, under } from './endpoints.js'
 import { common, messages, openaiCompatible, slashed, withoutIncludeUsage } from './openai-row.js'
 import type { Endpoint } from './provider.js'
 import { xaiSockets } from './sockets.js'
+import { statedError } from './stated-error.js'
 
 export const groq = openaiCompatible({
   id: 'groq',
@@ -66,6 +67,8 @@ const xaiRows: readonly Endpoint[] = [
   endpoint('administration', '* /api-key/**'),
 ]
 
+const badKeyOfXai = /^(?:Incorrect|Invalid) API key|^(?:\w+ )?API key is disabled/i
+
 export const xai = openaiCompatible({
   id: 'xai',
   sockets: xaiSockets,
@@ -77,7 +80,7 @@ export const xai = openaiCompatible({
   compatiblePath: '/v1',
   messagesPath: '/v1',
   // an unknown key is a bad argument here
-  keyRefused: (status, body) => status === 401 || (status === 400 && /incorrect api key|invalid api key|api key is disabled/i.test(body)),
+  keyRefused: (status, body) => status === 401 || (status === 400 && badKeyOfXai.test(statedError(body).message)),
 })
 
 const zaiRows: readonly Endpoint[] = [

@@ -121,6 +121,19 @@ t.test('a key that the provider refuses is told from a call that it refuses', as
     ['xai', 400, '{"code":"Client specified an invalid argument","error":"Model not found: grok-9"}'],
     ['xai', 403, '{"code":"permission","error":"Your API key has no access to this model"}'],
     ['brave', 422, '{"type":"ErrorResponse","error":{"code":"VALIDATION","detail":"Unable to validate request parameter(s)"}}'],
+    // what a client sent is repeated in the error
+    [
+      'gemini',
+      400,
+      '{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \\"API_KEY_INVALID\\": Cannot find field. API key not valid","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"description":"Unknown name \\"API_KEY_INVALID\\""}]}]}}',
+    ],
+    ['xai', 400, '{"code":"Client specified an invalid argument","error":"Model not found: Incorrect API key provided"}'],
+    ['brave', 422, '{"error":{"code":"VALIDATION","meta":{"errors":[{"loc":["query","count"],"input":"SUBSCRIPTION_TOKEN_INVALID"}]}}}'],
+    [
+      'bedrock',
+      403,
+      '{"message":"User: arn:aws:iam::1:user/x is not authorized to perform: bedrock:InvokeModel on resource: arn:aws:bedrock:us-east-1::foundation-model/InvalidSignature"}',
+    ],
     ['deepl', 456, '{"message":"Quota exceeded"}'],
     ['zai', 429, '{"error":{"code":"1113","message":"Insufficient balance"}}'],
     ['huggingface', 402, '{"error":"You have exceeded your monthly included credits"}'],
