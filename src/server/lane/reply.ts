@@ -71,8 +71,6 @@ export class LaneReply implements WholeResponse {
     let framed = status === 204 || status === 304
     for (let at = 0; at < list.length; at += 2) {
       const name = list[at] as string
-      // it has no body whatever its provider said (RFC 9110, section 8.6)
-      if (status === 204 && name === 'content-length') continue
       text += `${name}: ${list[at + 1]}\r\n`
       if (name === 'content-length') framed = true
       else if (name === 'connection' && list[at + 1] === 'close') this.shouldKeepAlive = false
