@@ -1,4 +1,6 @@
-import { fieldValue } from './http1-head.js'
+import { BadReply, type Framing, readField } from './http1-framing.js'
+
+export { BadReply }
 
 /** Takes what a reply is made of: `head` once, `data` any number of times, `end` once. `data` returns false when it wants no more until `resume`. */
 export interface ReplyTaker {
@@ -7,9 +9,6 @@ export interface ReplyTaker {
   data(chunk: Buffer): boolean
   end(): void
 }
-
-/** The bytes are no reply that every reader would read the same way. */
-export class BadReply extends Error {}
 
 type State = 'idle' | 'finished' | 'head' | 'length' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer' | 'until-close'
 
@@ -23,9 +22,7 @@ const maxChunkDigits = 12
 const maxHints = 100
 
 const statusLine = /^HTTP\/1\.([01]) ([2-9]\d\d|1\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
-const tokenShape = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const notInValue = /[^\t\x20-\x7e\x80-\xff]/
-const decimal = /^\d{1,15}$/
 const chunkLine = new RegExp(`^([0-9a-fA-F]{1,${maxChunkDigits}})[ \\t]*(?:;[\\t\\x20-\\x7e\\x80-\\xff]*)?$`)
 
 /**
@@ -244,14 +241,6 @@ export class ReplyReader {
   }
 }
 
-interface Framing {
-  length: number | undefined
-  chunked: boolean
-  keepsOpen: boolean
-  saysClose: boolean
-  keepAlive: number | undefined
-}
-
 function lineEnd(bytes: Buffer, at: number): number {
   const end = bytes.indexOf(lf, at)
   if (end === -1) {
@@ -260,53 +249,4 @@ function lineEnd(bytes: Buffer, at: number): number {
   }
   if (end === at || bytes[end - 1] !== cr) throw new BadReply('a line does not end in CR LF')
   return end - 1
-}
-
-function readField(text: string, start: number, end: number, headers: string[], framing: Framing): void {
-  const colon = text.indexOf(':', start)
-  if (colon === -1 || colon >= end) throw new BadReply('a header has no name')
-  const name = text.slice(start, colon)
-  if (!tokenShape.test(name)) throw new BadReply('the name of a header is none')
-  const value = fieldValue(text, colon + 1, end)
-  if (notInValue.test(value)) throw new BadReply('a header holds what it cannot hold')
-  headers.push(name, value)
-  switch (name.length) {
-    case 10:
-      if (isNamed(name, 'connection')) readConnection(value, framing)
-      else if (isNamed(name, 'keep-alive')) framing.keepAlive = secondsOf(value)
-      break
-    case 14:
-      if (isNamed(name, 'content-length')) readLength(value, framing)
-      break
-    case 17:
-      if (isNamed(name, 'transfer-encoding')) readCoding(value, framing)
-      break
-  }
-}
-
-function isNamed(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower
-}
-
-function readLength(value: string, framing: Framing): void {
-  if (framing.length !== undefined || !decimal.test(value)) throw new BadReply('the length is none, or stated twice')
-  framing.length = Number(value)
-}
-
-function readCoding(value: string, framing: Framing): void {
-  if (framing.chunked || value.toLowerCase() !== 'chunked') throw new BadReply('the transfer coding is not chunked')
-  framing.chunked = true
-}
-
-function readConnection(value: string, framing: Framing): void {
-  for (const option of value.toLowerCase().split(',')) {
-    const word = option.trim()
-    if (word === 'close') framing.saysClose = true
-    else if (word === 'keep-alive') framing.keepsOpen = true
-  }
-}
-
-function secondsOf(value: string): number | undefined {
-  const [, seconds] = /timeout=(\d{1,9})/i.exec(value) ?? []
-  return seconds === undefined ? undefined : Number(seconds)
 }
