@@ -32,7 +32,7 @@ export function settingOf(options: Options, now: Date): Setting {
   const { version: own } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
   return {
     date: now.toISOString(),
-    machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()} ${release()}`,
+    machine: machine(),
     node: process.version,
     wrk: version('wrk'),
     nginx: version('nginx'),
@@ -40,6 +40,10 @@ export function settingOf(options: Options, now: Date): Setting {
     rounds: options.rounds,
     seconds: options.seconds,
   }
+}
+
+export function machine(): string {
+  return `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()} ${release()}`
 }
 
 export function markdown(setting: Setting, sections: readonly Section[]): string {
