@@ -202,10 +202,12 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
       DNSUPDATE_TSIG_ALGORITHM: 'hmac-sha256',
       DNSUPDATE_TSIG_SECRET_FILE: file,
     })
+    const orders = bed.proxy.orders.length
     t.match(await home.near.run(home.issue(['ai.example.test'])), {
       code: 74,
       stderr: new RegExp(`DNSUPDATE_TSIG_SECRET_FILE, can be read by others.*\\n.*chmod 600 ${file}`),
     })
+    t.equal(bed.proxy.orders.length, orders, 'and nothing was ordered')
     chmodSync(file, 0o600)
     t.match(await home.near.run(home.issue(['ai.example.test'])), { code: 0 })
   })

@@ -46,9 +46,13 @@ async function run(cli: Cli, folder: string | undefined, { cert, key, name }: Op
   const called = name ?? (folder === undefined ? (names[0] ?? '').replace(/^\*\./, '') : basename(resolve(folder)))
   await withCertificatesLock(certsDir, async () => installBundle(certsDir, called, bundle, cli.now()))
   const status = statusOf(certsDir, called, readRecord(certsDir, called), cli.now())
+  const next =
+    status.record === undefined
+      ? `soakp does not renew what it did not issue: run this again for the next one, or let soakp issue it: soakp cert issue --cert-name ${called}`
+      : 'soakp renews it as it renewed the one before'
   cli.result(
     statusJson(status),
-    `${called} is in service: for ${names.join(', ')}, valid until ${minute(status.live?.notAfterMs ?? null)} UTC\nsoakp does not renew what it did not issue: run this again for the next one, or let soakp issue it: soakp cert issue --cert-name ${called}`,
+    `${called} is in service: for ${names.join(', ')}, valid until ${minute(status.live?.notAfterMs ?? null)} UTC\n${next}`,
   )
 }
 

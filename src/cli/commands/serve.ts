@@ -76,11 +76,19 @@ async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options,
     everyMs: settings.certCheckMs,
     open: async run => (await import('../../keeper.js')).openKeeper(settings, { ...run, attended: false }),
   })
+  const door = {
+    ...served,
+    close() {
+      // an order stops while calls still finish
+      void watch.close()
+      return served.close()
+    },
+  }
   const close = async () => {
     await watch.close()
     await cli.close()
   }
-  const ended = untilEnded({ log, served, soakp: { close }, certificates, hangupEnds: cli.interactive })
+  const ended = untilEnded({ log, served: door, soakp: { close }, certificates, hangupEnds: cli.interactive })
   ready()
   const exit = await ended
   certificates?.close()

@@ -17,12 +17,14 @@ export interface WatchOptions {
 }
 
 export interface Watch {
-  /** Stops what is under way; another process, or the next start, goes on with it. */
+  /** Stops what is under way; another process, or the next start, goes on with it. May be called again. */
   close(): Promise<void>
 }
 
 /** Not all daemons that were started by one power failure are to ask at the same second. */
 const firstLookMs = 60_000
+/** How long the daemon waits at its end for what is being cleaned up. */
+const longestEndMs = 15_000
 
 /** Renews certificates while the daemon runs: the same engine, lock and memory as `soakp cert renew`. */
 export function watchCertificates({ certsDir, log, now, everyMs, open }: WatchOptions): Watch {
@@ -64,9 +66,12 @@ export function watchCertificates({ certsDir, log, now, everyMs, open }: WatchOp
 
   const watching = watch()
   return {
-    close() {
+    async close() {
       stop.abort()
-      return watching
+      const enough = new AbortController()
+      // values in the DNS that are not removed by then are in the journal
+      await Promise.race([watching, sleep(longestEndMs, undefined, { signal: enough.signal, ref: false }).catch(() => undefined)])
+      enough.abort()
     },
   }
 }

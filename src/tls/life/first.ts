@@ -8,11 +8,11 @@ import { checkLineageName } from '../lineage.js'
 import { afterFailure } from './backoff.js'
 import { dueOf } from './due.js'
 import { type HookFailure, hasHooks, runHooks } from './hooks.js'
-import { issue, type KeeperDeps } from './keeper.js'
+import { checkProof, issue, type KeeperDeps } from './keeper.js'
 import { type LiveCertificate, liveCertificate } from './live.js'
 import { withCertificatesLock } from './lock.js'
 import { type CertificateRecord, type CertificateWishes, freshState, readRecord, removeRecord, writeRecord } from './record.js'
-import { deploy } from './renew.js'
+import { cleanUpDns, deploy } from './renew.js'
 import { simulate } from './simulate.js'
 
 export interface FirstOptions {
@@ -43,6 +43,7 @@ export function issueFirst(deps: KeeperDeps, options: FirstOptions): Promise<Fir
 
 async function first(deps: KeeperDeps, { name, wishes, dryRun, force, replaceValid }: FirstOptions): Promise<First> {
   const { certsDir, run } = deps
+  await cleanUpDns(deps)
   const existing = readRecord(certsDir, name)
   const live = liveCertificate(certsDir, name)
   const record: CertificateRecord = {
@@ -55,6 +56,7 @@ async function first(deps: KeeperDeps, { name, wishes, dryRun, force, replaceVal
     await simulate(deps, record)
     return { record, outcome: 'simulated', hookFailures: [] }
   }
+  checkProof(deps, wishes)
   if (!replaceValid) refuseStaging(record, live, run.now())
   if (!force && existing !== undefined && sameCertificate(existing.wishes, wishes) && !dueOf(certsDir, record, run.now()).due) {
     await writeRecord(certsDir, record)
@@ -153,9 +155,14 @@ export async function termsToAgree({ certsDir, transport, run }: KeeperDeps, aut
   for (const authority of authorities) {
     const { directoryUrl } = authority
     if (accountFiles(certsDir, directoryUrl).account() !== undefined) continue
-    const session = await openSession({ directoryUrl, accountKey: await newKey('p256'), transport, run })
-    const { termsOfService } = await session.directory()
-    if (termsOfService !== undefined) terms.push({ authority, url: termsOfService })
+    try {
+      const session = await openSession({ directoryUrl, accountKey: await newKey('p256'), transport, run })
+      const { termsOfService } = await session.directory()
+      if (termsOfService !== undefined) terms.push({ authority, url: termsOfService })
+    } catch (error) {
+      // another CA may be up; where none is, the order says so
+      if (!(error instanceof SoakpError && error.code === 'acme_unreachable')) throw error
+    }
   }
   return terms
 }

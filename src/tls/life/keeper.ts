@@ -7,9 +7,9 @@ import type { Solver } from '../acme/challenge.js'
 import { externalAccount, readHmacKeyFile } from '../acme/eab.js'
 import { http01Solver } from '../acme/http01.js'
 import { type AuthorityChoice, type Obtained, obtain } from '../acme/obtain.js'
-import type { Run } from '../acme/patience.js'
+import { pause, type Run } from '../acme/patience.js'
 import type { Transport } from '../acme/transport.js'
-import { dnsProvider, dnsSolver } from '../dns/index.js'
+import { dnsProvider, dnsSolver, openDnsAccount } from '../dns/index.js'
 import { type DnsOptions, openView } from '../dns/options.js'
 import { installBundle } from '../lineage.js'
 import { bundleOf, fingerprintOf, liveCertificate } from './live.js'
@@ -124,6 +124,14 @@ async function openSolver(deps: KeeperDeps, wishes: CertificateWishes): Promise<
       hint: 'Run `soakp cert renew` at a terminal, or choose a DNS provider with an API: `soakp cert providers`.',
     })
   }
+  checkProof(deps, wishes)
   const solver = dnsSolver(provider, dnsOptionsOf(deps, wishes))
   return { solver, close: () => solver.close() }
+}
+
+/** What is missing of a DNS provider's settings is told before anything is ordered or noted. Asks nobody. */
+export function checkProof({ dns, run }: Pick<KeeperDeps, 'dns' | 'run'>, { proof }: Pick<CertificateWishes, 'proof'>): void {
+  if (proof.type !== 'dns-01') return
+  const { now, signal, tell } = run
+  openDnsAccount(dnsProvider(proof.provider), { ...dns, now, signal, tell, delay: ms => pause(ms, signal) }).close()
 }

@@ -65,7 +65,7 @@ export function renew(deps: KeeperDeps, options: RenewOptions = {}): Promise<Ren
 /** The same, by whoever holds the lock. */
 export async function renewHeld(deps: KeeperDeps, { name, force = false, dryRun = false }: RenewOptions): Promise<RenewalReport> {
   const { certsDir, run } = deps
-  await cleanUp(deps)
+  await cleanUpDns(deps)
   const broken: Renewal[] = []
   const records =
     name === undefined ? listRecords(certsDir, (error, bad) => broken.push(failed(certsDir, bad, [], error))) : [found(certsDir, name)]
@@ -107,7 +107,7 @@ function found(certsDir: string, name: string): CertificateRecord {
 }
 
 /** What interrupted runs have left in the DNS. It never keeps a renewal from being done. */
-async function cleanUp({ dns, run }: KeeperDeps): Promise<void> {
+export async function cleanUpDns({ dns, run }: KeeperDeps): Promise<void> {
   const { now, signal, tell } = run
   try {
     const { removed } = await cleanDnsLeftovers(dnsProvider, dns, { now, signal, tell, delay: ms => pause(ms, signal) })
