@@ -80,6 +80,7 @@ export const errors = {
   concurrency_limited: { status: 429, exit: 75, text: 'As many calls as this access token allows are open already.', retry: true },
 
   // keys, grants
+  call_not_found: { status: 404, exit: 66, text: 'No such call in the ledger.' },
   key_not_found: { status: 404, exit: 66, text: 'No such key.' },
   app_not_found: { status: 404, exit: 66, text: 'No such app.' },
   issuer_not_found: { status: 404, exit: 66, text: 'No such issuer.' },

@@ -11,10 +11,12 @@ import { createUserTokens, type UserTokens } from './access/user-tokens.js'
 import type { Settings } from './config/settings.js'
 import { SoakpError } from './errors.js'
 import { createLedger } from './ledger/ledger.js'
+import { createUpkeep, type Upkeep } from './ledger/upkeep.js'
 import { createOutbound, type Outbound } from './lib/outbound.js'
 import { parseRate } from './lib/rate.js'
 import { createGuessing, type Guessing } from './limits/guessing.js'
 import { createLimits, type Limits } from './limits/limits.js'
+import { createPrices, type Prices } from './prices/prices.js'
 import { findProvider, providerId } from './providers/index.js'
 import { createRelay, type Relay } from './relay/relay.js'
 import { createVerdicts, type TellVerdict } from './relay/verdicts.js'
@@ -40,8 +42,11 @@ export interface Soakp {
   readonly proofs: Proofs
   readonly policy: Policy
   readonly limits: Limits
+  readonly prices: Prices
   readonly guessing: Guessing
   readonly relay: Relay
+  /** Of the ledger; begun by whoever serves. */
+  readonly upkeep: Upkeep
   /** Asks the provider; records a refusal or its end on the key. */
   verifyKey(record: KeyRecord): Promise<KeyVerdict>
   close(): Promise<void>
@@ -58,10 +63,12 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const keyring = await openHome(settings)
   const { databaseKey, instanceId } = keyring
   const store = await openStore(settings.databaseUrl, settings.home, { databaseKey, durability: settings.durability, create: false, now })
-  const policy = createPolicy(store)
+  const prices = createPrices({ overrides: () => store.listPrices() })
+  const policy = createPolicy(store, prices.forget)
   const vault = createVault({ store, keyring, now })
   const outbound = createOutbound(settings)
   const ledger = createLedger({ store, log })
+  const upkeep = createUpkeep({ store, keepEntriesMs: settings.keepEntriesMs, log, now })
   const tellVerdict = createVerdicts({ store, log, now })
   const guessing = createGuessing(parseRate(settings.authFailureRate) ?? { count: 30, windowMs: 60_000 }, now)
   const limits = createLimits(now)
@@ -73,6 +80,7 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     proofs,
     policy,
     limits,
+    prices,
     guessing,
     vault,
     ledger,
@@ -91,8 +99,10 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     ...opening,
     policy,
     limits,
+    prices,
     guessing,
     relay,
+    upkeep,
     verifyKey: record => askProvider(record, vault, outbound, tellVerdict),
     async close() {
       await outbound.close()

@@ -42,7 +42,8 @@ type PolicyStore = Pick<
   'policyGeneration' | 'getGrant' | 'listKeys' | 'listAliases' | 'listGrants' | 'getApp' | 'listApps' | 'getAppUser' | 'listIssuers'
 >
 
-export function createPolicy(store: PolicyStore): Policy {
+/** `onChange`: called when something changed, before anything is looked up again. */
+export function createPolicy(store: PolicyStore, onChange?: () => void): Policy {
   let generation = -1
   let last: { readonly tenant: string; readonly provider: string; readonly keys: readonly KeyRecord[] } | undefined
   let isFresh = false
@@ -63,6 +64,7 @@ export function createPolicy(store: PolicyStore): Policy {
       issuers = undefined
       origins = undefined
       generation = current
+      onChange?.()
     }
     return current
   }

@@ -34,6 +34,8 @@ export interface Cli {
   confirm(question: string): Promise<boolean>
   /** The outcome, on stdout: the JSON document under `--json`, else the text, where there is any. Called once. */
   result(json: unknown, text: string): void
+  /** A piece of an outcome that is too large to be held, on stdout as it is: instead of `result`. Resolves when there is room for more, with false where nobody reads any longer. */
+  write(text: string): Promise<boolean>
   /** A line for people, on stderr; left out under `--json`. */
   note(text: string): void
   /** A line for people that matters under `--json` too, on stderr. */

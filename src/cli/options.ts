@@ -10,6 +10,26 @@ export function durationOption(flags: string, description: string, atLeastMs = 1
   })
 }
 
+/** A moment: so long ago, or a date or time in UTC. */
+export type Moment = { readonly agoMs: number } | { readonly atMs: number }
+
+export function momentOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text): Moment => {
+    const agoMs = parseDuration(text)
+    if (agoMs !== undefined && agoMs > 0) return { agoMs }
+    const [, date, time = 'T00:00:00Z'] =
+      /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(text) ?? []
+    const atMs = date === undefined ? Number.NaN : Date.parse(`${date}${time}`)
+    if (Number.isNaN(atMs))
+      throw new InvalidArgumentError('It is a duration such as 24h or 30d, a date such as 2026-11-01, or a time such as 2026-11-01T12:00Z.')
+    return { atMs }
+  })
+}
+
+export function momentMs(moment: Moment, now: number): number {
+  return 'agoMs' in moment ? now - moment.agoMs : moment.atMs
+}
+
 /** A whole number above zero. */
 export function countOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser(text => {

@@ -48,6 +48,7 @@ export function createSession(terminal: Terminal, globals: () => GlobalOptions, 
       if (globals().json) terminal.out(JSON.stringify(json, null, 2))
       else if (text !== '') terminal.out(text)
     },
+    write: terminal.write,
     note(text) {
       if (!globals().json) terminal.note(text)
     },

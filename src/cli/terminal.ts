@@ -26,6 +26,8 @@ export interface Terminal {
   /** Whether a person reads stderr. */
   readonly interactive: boolean
   out(text: string): void
+  /** As it is, without a newline added; resolves when there is room for more, with false where nobody reads any longer. */
+  write(text: string): Promise<boolean>
   note(text: string): void
   readonly log: LogSink
   failure(failure: Failure): void
@@ -50,6 +52,7 @@ export function createTerminal(streams: Streams, variable: (name: string) => str
   return {
     interactive: stderr.isTTY === true,
     out: text => void line(stdout, text),
+    write: text => writeTo(stdout, text),
     note: text => void line(stderr, text),
     log: logSink(stdout),
     failure({ line: what, hint }) {
@@ -73,6 +76,20 @@ export function createTerminal(streams: Streams, variable: (name: string) => str
       return (await confirm({ message: question, initialValue: false, input: stdin, output: stderr })) === true
     },
   }
+}
+
+function writeTo(stream: Writable, text: string): Promise<boolean> {
+  if (stream.destroyed || stream.writableEnded) return Promise.resolve(false)
+  if (stream.write(text)) return Promise.resolve(true)
+  return new Promise(resolve => {
+    const settle = (isOpen: boolean) => () => {
+      stream.off('drain', onDrain).off('close', onClose).off('error', onClose)
+      resolve(isOpen)
+    }
+    const onDrain = settle(true)
+    const onClose = settle(false)
+    stream.on('drain', onDrain).on('close', onClose).on('error', onClose)
+  })
 }
 
 /** What is kept of a log whose reader has stopped reading. */

@@ -116,8 +116,8 @@ function textOf(stream: string): string {
 }
 
 async function usageText({ store }: Soakp, now: () => number): Promise<string> {
-  return table(await store.usageBy('model', now() - hourMs), [
-    { title: 'MODEL', value: row => row.value },
+  return table(await store.usage({ by: ['model'], sinceMs: now() - hourMs }), [
+    { title: 'MODEL', value: row => row.values[0] },
     { title: 'CALLS', value: row => row.calls, right: true },
     { title: 'INPUT', value: row => row.inputTokens, right: true },
     { title: 'OUTPUT', value: row => row.outputTokens, right: true },

@@ -88,6 +88,12 @@ export const schema: Schema = {
     byDefault: 'normal',
     what: 'What a committed write survives: `normal`, the end of the process however it ends; `full`, a power failure too, at the cost of one disk flush a commit.',
   },
+  keepEntriesMs: {
+    env: 'SOAKP_KEEP_ENTRIES',
+    type: duration,
+    otherwise: 'for good',
+    what: 'How long single lines of the ledger are kept, such as `90d`; at least a day. The sums of hours and days, which reports are made from, are kept for good.',
+  },
   logLevel: {
     env: 'SOAKP_LOG_LEVEL',
     type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),

@@ -10,6 +10,7 @@ export interface Settings {
   readonly publicUrl: string | undefined
   readonly databaseUrl: string | undefined
   readonly durability: 'normal' | 'full'
+  readonly keepEntriesMs: number | undefined
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
   /** CIDR blocks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustProxy: readonly string[]

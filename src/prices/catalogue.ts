@@ -86,7 +86,9 @@ function placeOf(provider: string, model: string): { readonly list: string; read
     return name === undefined ? undefined : { list: `huggingface_${by}`, model: name }
   }
   const list = Object.hasOwn(listNames, provider) ? listNames[provider] : undefined
-  return list === undefined ? undefined : { list, model: bareName(model) }
+  if (list === undefined) return undefined
+  // the OpenAI-compatible API of Vertex AI says whose model it is
+  return { list, model: provider === 'vertex' ? bareName(model).replace(/^google\//, '') : bareName(model) }
 }
 
 /** `models/…`, `publishers/google/models/…`, `arn:…:foundation-model/…`: paths around a name. Names may have slashes themselves. */

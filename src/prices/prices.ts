@@ -1,26 +1,35 @@
 import { BoundedMap } from '../lib/bounded-map.js'
-import { type Catalogued, catalogueVersion, findInCatalogue, type Period } from './catalogue.js'
-import { type AtMost, type Consumed, costOf, mostOf, type Rates, type Tier, toMicroDollars } from './rates.js'
+import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import { type Catalogued, catalogueVersion, findInCatalogue } from './catalogue.js'
+import { isFor, type Override, ratesOfOverride } from './overrides.js'
+import { findInOwnList, ownListVersion } from './own-list.js'
+import { makePrice, type Price } from './price.js'
+import type { Consumed } from './rates.js'
 
+export type { Override } from './overrides.js'
+export type { Price } from './price.js'
 export type { AtMost, Consumed, PricedUnit } from './rates.js'
-
-/** What a model costs, from some moment on. Immutable. */
-export interface Price {
-  /** Names the version of the price list, the model in it and since when: what a ledger entry keeps. */
-  readonly version: string
-  /**
-   * In whole micro-dollars, rounded up: what costs anything never reads as nothing. Undefined where something was consumed that this price says nothing of, or
-   * for a service tier it does not know. `tier`: the service tier as the provider's reply names it.
-   */
-  cost(use: Consumed, tier?: string): number | undefined
-  /** The most that such a call can cost, in whole micro-dollars, rounded up. Undefined where there is no bound, or no price for what is asked. Tool calls billed apart (web searches) are not in it. */
-  worstCase(call: AtMost, tier?: string): number | undefined
-}
 
 /** What a call was charged. */
 export interface Charge {
   readonly microDollars: number
   readonly version: string
+}
+
+/** Whose call it was, by which names, and when (epoch milliseconds). */
+export interface Billed {
+  readonly provider: string
+  readonly requested: string | null
+  /** As the reply names it, where it does. */
+  readonly answered: string | undefined
+  readonly at: number
+}
+
+/** What a reply says of its own bill. */
+export interface Stated {
+  /** How the call was served, where that is not the usual way. */
+  readonly tier?: string
+  readonly billedMicroDollars?: number
 }
 
 export interface Prices {
@@ -29,83 +38,136 @@ export interface Prices {
    * and model, so that it may be asked for every call.
    */
   find(provider: string, model: string | null, at: number): Price | undefined
+  /**
+   * What a call that is over costs. The operator's own price for either name comes first, then what the provider itself states, then the list's for the model
+   * that answered, then for the one asked for: a deployment or a router's name says less than the reply. Undefined: nobody knows.
+   */
+  charge(call: Billed, use: Consumed & Stated): Charge | undefined
   /** The overrides have changed: they are read anew when next needed. */
   forget(): void
 }
 
-export function createPrices(): Prices {
-  const found = new Map<string, BoundedMap<string, readonly DatedPrice[]>>()
+export interface PriceDeps {
+  /** The operator's own prices, oldest first. Those read before stand in where it fails or takes its time. */
+  overrides(): MaybePromise<readonly Override[]>
+}
 
-  function look(provider: string, model: string): readonly DatedPrice[] {
+/** A price, while it holds. */
+interface Dated {
+  readonly price: Price
+  readonly isOwn: boolean
+  holds(at: number): boolean
+}
+
+/** What was asked for names the region too, which has a price of its own; the reply does not. */
+const dearByRegion: ReadonlySet<string> = new Set(['bedrock'])
+
+// names are chosen by clients
+const maxProviders = 200
+const maxModels = 2000
+const none: readonly Dated[] = []
+
+export function createPrices({ overrides: readOverrides }: PriceDeps = { overrides: () => [] }): Prices {
+  const found = new Map<string, BoundedMap<string, readonly Dated[]>>()
+  let overrides: readonly Override[] = []
+  let isStale = true
+
+  function take(read: readonly Override[]): void {
+    overrides = read
+    found.clear()
+  }
+
+  function refresh(): void {
+    isStale = false
+    try {
+      const read = readOverrides()
+      if (isPromise(read)) read.then(take, () => {})
+      else take(read)
+    } catch {
+      // a store that cannot be read refuses calls elsewhere
+      isStale = true
+    }
+  }
+
+  function look(provider: string, model: string): readonly Dated[] {
+    if (isStale) refresh()
     let models = found.get(provider)
     if (!models) {
-      // names are chosen by clients
       if (found.size >= maxProviders) found.clear()
       models = new BoundedMap(maxModels)
       found.set(provider, models)
     }
     let dated = models.get(model)
     if (!dated) {
-      dated = datedPrices(findInCatalogue(provider, model))
+      dated = [...listed(provider, model), ...ownPrices(provider, model, overrides)]
       models.set(model, dated)
     }
     return dated
   }
 
+  function pick(provider: string, model: string, at: number): Dated | undefined {
+    const dated = look(provider, model)
+    for (let i = dated.length - 1; i >= 0; i--) if (dated[i]?.holds(at)) return dated[i]
+    return undefined
+  }
+
   return {
-    find(provider, model, at) {
-      if (model === null) return undefined
-      const dated = look(provider, model)
-      for (let i = dated.length - 1; i >= 0; i--) {
-        const { period, price } = dated[i] as DatedPrice
-        if (period.holds(at)) return price
-      }
-      return undefined
+    find: (provider, model, at) => (model === null ? undefined : pick(provider, model, at)?.price),
+
+    charge({ provider, requested, answered, at }, use) {
+      const asked = requested === null ? undefined : pick(provider, requested, at)
+      let found = asked
+      if (!asked?.isOwn && answered !== undefined && answered !== requested && !(asked && dearByRegion.has(provider)))
+        found = pick(provider, answered, at) ?? asked
+      if (use.billedMicroDollars !== undefined && !found?.isOwn)
+        return { microDollars: use.billedMicroDollars, version: `stated/${provider}` }
+      if (!found) return undefined
+      const microDollars = found.price.cost(use, use.tier)
+      return microDollars === undefined ? undefined : { microDollars, version: found.price.version }
     },
-    forget: () => found.clear(),
+
+    forget() {
+      isStale = true
+    },
   }
 }
 
-const maxProviders = 200
-const maxModels = 2000
-
-interface DatedPrice {
-  readonly period: Period
-  readonly price: Price
+function listed(provider: string, model: string): readonly Dated[] {
+  const catalogued = findInCatalogue(provider, model)
+  if (catalogued) return datedPrices(provider, model, catalogueVersion, catalogued)
+  const own = findInOwnList(provider, model)
+  return own ? datedPrices(provider, model, ownListVersion, own) : none
 }
 
-const none: readonly DatedPrice[] = []
-
-function datedPrices(catalogued: Catalogued | undefined): readonly DatedPrice[] {
-  if (!catalogued) return none
-  const { id, contextTokens, periods } = catalogued
-  return periods.map(period => {
-    const version = `${catalogueVersion}/${id}${period.name === '' ? '' : `@${period.name}`}`
-    return { period, price: listPrice(version, period, contextTokens) }
+function datedPrices(provider: string, model: string, list: string, { id, contextTokens, periods }: Catalogued): readonly Dated[] {
+  return periods.map(({ name, holds, rates, tiers }) => {
+    const version = `${list}/${id}${name === '' ? '' : `@${name}`}`
+    return { holds, isOwn: false, price: makePrice({ version, provider, model: model.toLowerCase(), rates, tiers, contextTokens }) }
   })
 }
 
-function listPrice(version: string, { rates, tiers }: Pick<Period, 'rates' | 'tiers'>, contextTokens: number | undefined): Price {
-  return {
-    version,
-    cost(use) {
-      const pico = costOf(tiers.length === 0 ? rates : ratesFor(rates, tiers, use.inputTokens), use)
-      return pico === undefined ? undefined : toMicroDollars(pico)
-    },
-    worstCase(call) {
-      let most = mostOf(rates, call, contextTokens)
-      for (const tier of tiers) {
-        if (tier.above >= call.inputTokens) break
-        const dearer = mostOf(tier.rates, call, contextTokens)
-        most = most === undefined || dearer === undefined ? undefined : Math.max(most, dearer)
-      }
-      return most === undefined ? undefined : toMicroDollars(most)
-    },
-  }
+/** Less particular ones first: of those that hold, the last counts. */
+function ownPrices(provider: string, model: string, overrides: readonly Override[]): readonly Dated[] {
+  const contextTokens = findInCatalogue(provider, model)?.contextTokens
+  return overrides
+    .filter(override => isFor(override, provider, model))
+    .sort((a, b) => a.model.replaceAll('*', '').length - b.model.replaceAll('*', '').length || a.fromMs - b.fromMs)
+    .flatMap(override => {
+      const holds = (at: number) => at >= override.fromMs
+      if (override.sameAs !== null)
+        return sameAs(override.sameAs).map(dated => ({ ...dated, isOwn: true, holds: both(holds, dated.holds) }))
+      const version = `own/${override.provider}/${override.model}@${new Date(override.createdAtMs).toISOString()}`
+      const rates = ratesOfOverride(override)
+      return [{ holds, isOwn: true, price: makePrice({ version, provider, model: model.toLowerCase(), rates, tiers: [], contextTokens }) }]
+    })
 }
 
-function ratesFor(base: Rates, tiers: readonly Tier[], inputTokens: number): Rates {
-  let rates = base
-  for (const tier of tiers) if (inputTokens > tier.above) rates = tier.rates
-  return rates
+/** `PROVIDER/MODEL` in the lists; another override is not followed. */
+function sameAs(target: string): readonly Dated[] {
+  const slash = target.indexOf('/')
+  return listed(target.slice(0, slash), target.slice(slash + 1))
+}
+
+function both(a: (at: number) => boolean, b: (at: number) => boolean): (at: number) => boolean {
+  return at => a(at) && b(at)
 }

@@ -109,10 +109,11 @@ export function costOf(rates: Rates, use: Consumed): number | undefined {
 }
 
 function inputCost(rates: Rates, input: number, use: Consumed): number {
-  const cached = use.cachedInputTokens
-  const written = use.cacheWriteInputTokens
-  const audio = use.audioInputTokens
-  const image = use.imageInputTokens ?? 0
+  // a provider may say less of the whole than of its parts
+  const cached = Math.min(use.cachedInputTokens, use.inputTokens)
+  const written = Math.min(use.cacheWriteInputTokens, use.inputTokens - cached)
+  const audio = Math.min(use.audioInputTokens, use.inputTokens)
+  const image = Math.min(use.imageInputTokens ?? 0, use.inputTokens - audio)
   if (audio === 0 && image === 0 && cached === 0 && written === 0) return use.inputTokens * input
   const cachedRate = rates.cachedInput ?? input
   const writeRate = rates.cacheWrite ?? input
@@ -121,7 +122,6 @@ function inputCost(rates: Rates, input: number, use: Consumed): number {
   const cachedAudio = Math.min(use.cachedAudioInputTokens ?? 0, audio, cached)
   const cachedImage = Math.min(use.cachedImageInputTokens ?? 0, image, cached - cachedAudio)
   const hour = Math.min(use.cacheWriteHourTokens ?? 0, written)
-  // a provider that says less of the whole than of its parts
   const plain = Math.max(0, use.inputTokens - cached - written - (audio - cachedAudio) - (image - cachedImage))
   return (
     plain * input +
@@ -136,10 +136,10 @@ function inputCost(rates: Rates, input: number, use: Consumed): number {
 }
 
 function outputCost(rates: Rates, output: number, use: Consumed): number {
-  const audio = use.audioOutputTokens
-  const image = use.imageOutputTokens ?? 0
-  const reasoning = rates.reasoning === undefined ? 0 : use.reasoningTokens
-  const plain = Math.max(0, use.outputTokens - audio - image - reasoning)
+  const audio = Math.min(use.audioOutputTokens, use.outputTokens)
+  const image = Math.min(use.imageOutputTokens ?? 0, use.outputTokens - audio)
+  const reasoning = rates.reasoning === undefined ? 0 : Math.min(use.reasoningTokens, use.outputTokens - audio - image)
+  const plain = use.outputTokens - audio - image - reasoning
   return (
     plain * output +
     audio * (rates.audioOutput ?? output) +

@@ -1,5 +1,5 @@
 import type { Dialect, ErrorFacts, Usage } from './provider.js'
-import { count, noUsage, object } from './usage.js'
+import { count, Extras, type Json, noUsage, object } from './usage.js'
 
 const types: Readonly<Record<number, string>> = {
   401: 'authentication_error',
@@ -28,7 +28,7 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
   const cached = count(usage.cache_read_input_tokens) ?? before.cachedInputTokens
   const written = count(usage.cache_creation_input_tokens) ?? before.cacheWriteInputTokens
   const fresh = count(usage.input_tokens) ?? before.inputTokens - before.cachedInputTokens - before.cacheWriteInputTokens
-  return {
+  const counts: Usage = {
     inputTokens: fresh + cached + written,
     outputTokens: count(usage.output_tokens) ?? before.outputTokens,
     cachedInputTokens: cached,
@@ -37,6 +37,20 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
     audioInputTokens: 0,
     audioOutputTokens: 0,
   }
+  return extrasOf(usage).on(counts, soFar)
+}
+
+const usualTiers = new Set(['standard', 'global', 'not_available'])
+
+/** `speed: "fast"`, `inference_geo: "us"` and batches have prices of their own (https://platform.claude.com/docs/en/about-claude/pricing). */
+function extrasOf(usage: Json): Extras {
+  const extras = new Extras()
+  extras.count('cacheWriteHourTokens', object(usage.cache_creation)?.ephemeral_1h_input_tokens)
+  extras.count('webSearches', object(usage.server_tool_use)?.web_search_requests)
+  extras.tier(usage.service_tier, usualTiers)
+  extras.tier(usage.inference_geo, usualTiers)
+  extras.tier(usage.speed, usualTiers)
+  return extras
 }
 
 export const anthropicDialect: Dialect = {

@@ -1,6 +1,6 @@
 import type { Dialect, ErrorFacts, Usage } from './provider.js'
 import { statedError } from './stated-error.js'
-import { count, type Json, noUsage, object } from './usage.js'
+import { count, Extras, type Json, noUsage, object } from './usage.js'
 
 const statuses: Readonly<Record<number, string>> = {
   400: 'INVALID_ARGUMENT',
@@ -23,12 +23,12 @@ function errorBody({ status, code, message, requestId }: ErrorFacts): unknown {
   return { error: { code: status, message, status: statuses[status] ?? (status >= 500 ? 'INTERNAL' : 'INVALID_ARGUMENT'), details } }
 }
 
-function audioTokens(details: unknown): number | undefined {
+function tokensOf(modality: 'AUDIO' | 'IMAGE', details: unknown): number | undefined {
   if (!Array.isArray(details)) return undefined
   let sum = 0
   for (const detail of details) {
     const part = object(detail)
-    if (typeof part?.modality === 'string' && part.modality.toUpperCase() === 'AUDIO')
+    if (typeof part?.modality === 'string' && part.modality.toUpperCase() === modality)
       sum += count(part.tokenCount) ?? count(part.tokens) ?? 0
   }
   return sum
@@ -40,15 +40,32 @@ function readMetadata(usage: Json, before: Usage): Usage {
   const tools = count(usage.toolUsePromptTokenCount) ?? 0
   const candidates = count(usage.candidatesTokenCount) ?? count(usage.responseTokenCount)
   const thoughts = count(usage.thoughtsTokenCount)
-  return {
+  const counts: Usage = {
     inputTokens: prompt === undefined ? before.inputTokens : prompt + tools,
     outputTokens: candidates === undefined && thoughts === undefined ? before.outputTokens : (candidates ?? 0) + (thoughts ?? 0),
     cachedInputTokens: count(usage.cachedContentTokenCount) ?? before.cachedInputTokens,
     cacheWriteInputTokens: 0,
     reasoningTokens: thoughts ?? before.reasoningTokens,
-    audioInputTokens: audioTokens(usage.promptTokensDetails) ?? before.audioInputTokens,
-    audioOutputTokens: audioTokens(usage.candidatesTokensDetails ?? usage.responseTokensDetails) ?? before.audioOutputTokens,
+    audioInputTokens: tokensOf('AUDIO', usage.promptTokensDetails) ?? before.audioInputTokens,
+    audioOutputTokens: tokensOf('AUDIO', usage.candidatesTokensDetails ?? usage.responseTokensDetails) ?? before.audioOutputTokens,
   }
+  return extrasOf(usage).on(counts, before)
+}
+
+const usualTiers = new Set(['standard', 'service_tier_unspecified', 'traffic_type_unspecified', 'on_demand'])
+
+/** `serviceTier` (https://ai.google.dev/gemini-api/docs/optimization), on Vertex `trafficType`. */
+function extrasOf(usage: Json): Extras {
+  const extras = new Extras()
+  if (usage.promptTokensDetails !== undefined) extras.count('imageInputTokens', tokensOf('IMAGE', usage.promptTokensDetails))
+  const outputs = usage.candidatesTokensDetails ?? usage.responseTokensDetails
+  if (outputs !== undefined) extras.count('imageOutputTokens', tokensOf('IMAGE', outputs))
+  if (usage.cacheTokensDetails !== undefined) {
+    extras.count('cachedAudioInputTokens', tokensOf('AUDIO', usage.cacheTokensDetails))
+    extras.count('cachedImageInputTokens', tokensOf('IMAGE', usage.cacheTokensDetails))
+  }
+  extras.tier(usage.serviceTier ?? usage.trafficType, usualTiers)
+  return extras
 }
 
 function readInteraction(usage: Json, before: Usage): Usage {
@@ -61,8 +78,8 @@ function readInteraction(usage: Json, before: Usage): Usage {
     cachedInputTokens: count(usage.total_cached_tokens) ?? before.cachedInputTokens,
     cacheWriteInputTokens: 0,
     reasoningTokens: thoughts ?? before.reasoningTokens,
-    audioInputTokens: audioTokens(usage.input_tokens_by_modality) ?? before.audioInputTokens,
-    audioOutputTokens: audioTokens(usage.output_tokens_by_modality) ?? before.audioOutputTokens,
+    audioInputTokens: tokensOf('AUDIO', usage.input_tokens_by_modality) ?? before.audioInputTokens,
+    audioOutputTokens: tokensOf('AUDIO', usage.output_tokens_by_modality) ?? before.audioOutputTokens,
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Dialect, ErrorFacts, Usage } from './provider.js'
-import { count, type Json, noUsage, object, unitsOf } from './usage.js'
+import { count, Extras, type Json, noUsage, object, unitsOf } from './usage.js'
 
 const types: Readonly<Record<number, string>> = {
   401: 'authentication_error',
@@ -47,11 +47,12 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
   // `{type: 'duration', seconds}` of whisper: nothing in model tokens
   const seconds = usage.type === 'duration' ? unitsOf('audioSeconds', usage.seconds) : undefined
   if (seconds) return { ...(soFar ?? noUsage), ...seconds }
+  const extras = extrasOf(value as Json, usage, inputs, outputs)
   if (input === undefined && output === undefined && total === undefined) return soFar
   const before = soFar ?? noUsage
   const reasoning = count(outputs?.reasoning_tokens)
   if (reasoning && input !== undefined && output !== undefined && total === input + output + reasoning) output = total - input
-  return {
+  const counts: Usage = {
     inputTokens: input ?? (output === undefined ? total : undefined) ?? before.inputTokens,
     outputTokens: output ?? before.outputTokens,
     cachedInputTokens:
@@ -61,6 +62,38 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
     audioInputTokens: count(inputs?.audio_tokens) ?? before.audioInputTokens,
     audioOutputTokens: count(outputs?.audio_tokens) ?? before.audioOutputTokens,
   }
+  return extras.on(counts, soFar)
+}
+
+const usualTiers = new Set(['default', 'standard', 'auto', 'on_demand'])
+
+/**
+ * Some services state what the call costs: OpenRouter `cost` in dollars (and beside it what one's own key at the provider was charged), Perplexity
+ * `cost.total_cost`, xAI `cost_in_usd_ticks`, 10^10 to the dollar (https://docs.x.ai/developers/cost-tracking).
+ */
+function extrasOf(reply: Json, usage: Json, inputs: Json | undefined, outputs: Json | undefined): Extras {
+  const extras = new Extras()
+  extras.tier(usage.service_tier ?? reply.service_tier ?? object(reply.response)?.service_tier, usualTiers)
+  if (inputs) {
+    extras.count('imageInputTokens', inputs.image_tokens)
+    const cached = object(inputs.cached_tokens_details)
+    extras.count('cachedAudioInputTokens', cached?.audio_tokens)
+    extras.count('cachedImageInputTokens', cached?.image_tokens)
+  }
+  if (outputs) extras.count('imageOutputTokens', outputs.image_tokens)
+  if (typeof usage.cost_in_usd_ticks === 'number') extras.dollars(usage.cost_in_usd_ticks / 1e10)
+  else if (usage.cost !== undefined) extras.dollars(statedDollars(usage))
+  return extras
+}
+
+function statedDollars(usage: Json): number | undefined {
+  const { cost } = usage
+  if (typeof cost !== 'number') {
+    const total = object(cost)?.total_cost
+    return typeof total === 'number' ? total : undefined
+  }
+  const upstream = usage.is_byok === true ? object(usage.cost_details)?.upstream_inference_cost : undefined
+  return typeof upstream === 'number' ? cost + upstream : cost
 }
 
 /** OpenAI's chat, completions, responses, embeddings, images and audio, as most of the field speaks them. */

@@ -1,6 +1,9 @@
 import type { MaybePromise } from '../lib/maybe.js'
 import type { Secret } from '../lib/secret.js'
 import type { SocketEndpoint } from './socket.js'
+import type { Usage, UsageCount, UsageUnit } from './usage-counts.js'
+
+export { type ExtraCount, extraCounts, type Usage, type UsageCount, type UsageUnit } from './usage-counts.js'
 
 /**
  * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `basic`: `Authorization: Basic`, the key being `USER:PASSWORD`; `header`: the key in
@@ -55,32 +58,6 @@ export interface Endpoint {
   /** A call that succeeds is billed as one of these, where the reply does not tell. Recorded as estimated. */
   readonly perCall?: UsageUnit
 }
-
-/**
- * What is billed where it is not model tokens. `audioSeconds` and `computeSeconds` are rounded up to whole seconds; `credits` are the provider's own;
- * `searchUnits` are Cohere's: one query with up to a hundred documents.
- */
-export type UsageUnit = 'characters' | 'audioSeconds' | 'images' | 'pages' | 'searchUnits' | 'computeSeconds' | 'credits'
-
-/**
- * What one call consumed: model tokens by kind, and where a provider bills by something else, that. `inputTokens` and `outputTokens` are totals: cached, cache-write
- * and audio input are parts of the first, reasoning and audio output parts of the second, whatever way a provider counts.
- */
-export interface Usage {
-  readonly inputTokens: number
-  readonly outputTokens: number
-  readonly cachedInputTokens: number
-  readonly cacheWriteInputTokens: number
-  readonly reasoningTokens: number
-  readonly audioInputTokens: number
-  readonly audioOutputTokens: number
-  /** How many of `unit`, a whole number. Both are there or neither. */
-  readonly units?: number
-  readonly unit?: UsageUnit
-}
-
-/** Counts of a `Usage` that a reply header can state; a `UsageUnit` where it is one. */
-export type UsageCount = 'inputTokens' | 'outputTokens' | 'cachedInputTokens' | 'cacheWriteInputTokens' | UsageUnit
 
 /** What the body of an error reply is made from. `type` is a code of errors.ts. */
 export interface ErrorFacts {

@@ -1,6 +1,6 @@
 import { geminiDialect } from './dialect-gemini.js'
 import { openaiDialect } from './dialect-openai.js'
-import type { Usage, UsageUnit } from './provider.js'
+import { extraCounts, type Usage, type UsageUnit } from './provider.js'
 import type { SocketReader } from './socket.js'
 import { noUsage, object, unitsOf } from './usage.js'
 
@@ -16,10 +16,19 @@ export function sumUsage(a: Usage | undefined, b: Usage | undefined): Usage | un
     reasoningTokens: a.reasoningTokens + b.reasoningTokens,
     audioInputTokens: a.audioInputTokens + b.audioInputTokens,
     audioOutputTokens: a.audioOutputTokens + b.audioOutputTokens,
+    ...sumOfExtras(a, b),
     ...(unit === undefined
       ? {}
       : { unit, units: (a.unit === unit ? (a.units ?? 0) : 0) + (b.unit === undefined || b.unit === unit ? (b.units ?? 0) : 0) }),
   }
+}
+
+function sumOfExtras(a: Usage, b: Usage): Partial<Usage> {
+  const sums = extraCounts.flatMap(name =>
+    a[name] === undefined && b[name] === undefined ? [] : [[name, (a[name] ?? 0) + (b[name] ?? 0)]],
+  )
+  const tier = b.tier ?? a.tier
+  return { ...Object.fromEntries(sums), ...(tier === undefined ? {} : { tier }) }
 }
 
 /** So many of a unit and nothing else. */

@@ -1,4 +1,4 @@
-import type { Usage, UsageCount, UsageUnit } from './provider.js'
+import { type ExtraCount, extraCounts, type Usage, type UsageCount, type UsageUnit } from './provider.js'
 
 export type Json = { readonly [name: string]: unknown }
 
@@ -40,4 +40,44 @@ export function statedUsage(names: Readonly<Record<string, UsageCount>>, headers
     usage = { ...(usage ?? noUsage), ...(tokenCounts.has(what) ? { [what]: value } : unitsOf(what as UsageUnit, value)) }
   }
   return usage
+}
+
+/** What a reply tells beside the seven counts, put together as it is found; undefined while nothing is. */
+export class Extras {
+  #told: { -readonly [name in ExtraCount | 'tier']?: Usage[name] } | undefined
+
+  /** Nothing told, and none told, are the same. */
+  count(name: ExtraCount, value: unknown): void {
+    const known = value === undefined ? undefined : count(value)
+    if (!known) return
+    this.#told ??= {}
+    this.#told[name] = known
+  }
+
+  /** `value`: as the provider names it; whatever it calls the usual way of serving, where that is not among `usual`, is told. */
+  tier(value: unknown, usual: ReadonlySet<string>): void {
+    if (typeof value !== 'string' || value.length > 40) return
+    const name = value.toLowerCase()
+    if (name === '' || usual.has(name)) return
+    this.#told ??= {}
+    this.#told.tier = this.#told.tier === undefined ? name : `${this.#told.tier}+${name}`
+  }
+
+  /** Dollars as the provider states them. */
+  dollars(value: unknown): void {
+    if (typeof value === 'number' && value >= 0) this.count('billedMicroDollars', Math.ceil(Number((value * 1e6).toFixed(4))))
+  }
+
+  /** `usage` with what was told, and with what `before` had of it. */
+  on(usage: Usage, before: Usage | undefined): Usage {
+    const earlier = before && extrasOf(before)
+    return this.#told === undefined && earlier === undefined ? usage : { ...usage, ...earlier, ...this.#told }
+  }
+}
+
+function extrasOf(usage: Usage): Partial<Usage> {
+  const told: { -readonly [name in ExtraCount | 'tier']?: Usage[name] } = {}
+  for (const name of extraCounts) if (usage[name] !== undefined) told[name] = usage[name]
+  if (usage.tier !== undefined) told.tier = usage.tier
+  return told
 }

@@ -1,6 +1,7 @@
 import type { LiveGrant } from '../access/access.js'
 import type { BagMember } from '../lib/bag.js'
 import type { Hold } from '../limits/limits.js'
+import type { Charge } from '../prices/prices.js'
 import type { Endpoint, Provider, Usage } from '../providers/provider.js'
 import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
 import type { Call } from './call.js'
@@ -140,7 +141,7 @@ export interface Ending {
 }
 
 /** The line that the ledger keeps of a call. Only for calls whose grant is known: what never got that far is nobody's. */
-export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at: number): Entry {
+export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, charge: Charge | undefined, at: number): Entry {
   const { call, endpoint } = exchange
   const usage = ending.usage
   return {
@@ -152,6 +153,7 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at
     grantId: grant.record.id,
     tokenId: grant.token.jti,
     subject: grant.record.subject,
+    app: grant.record.app?.id ?? null,
     keyId: exchange.key?.id ?? null,
     provider: call.provider.slice(0, longest),
     method: (call.request.method ?? '').slice(0, longest),
@@ -170,7 +172,8 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, at
     audioOutputTokens: usage?.audioOutputTokens ?? 0,
     units: usage?.units ?? 0,
     unit: usage?.unit ?? null,
-    costMicroDollars: null,
+    costMicroDollars: charge?.microDollars ?? null,
+    price: charge?.version ?? null,
     bytesIn: exchange.bytesIn,
     bytesOut: exchange.bytesOut,
     durationMs: Math.round(at - exchange.startedAt),

@@ -4,6 +4,7 @@ import type { Policy } from '../access/policy.js'
 import { type ErrorCode, SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
 import { Bag } from '../lib/bag.js'
+import type { Charge, Prices } from '../prices/prices.js'
 import { isWhole, streamed, type WholeResponse } from './call.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
@@ -26,6 +27,7 @@ export interface Book {
 export interface BookDeps {
   readonly ledger: Ledger
   readonly policy: Policy
+  readonly prices: Pick<Prices, 'charge'>
   readonly log: Pick<Logger, 'error' | 'warn' | 'debug'>
   /** A steady clock, in milliseconds. */
   readonly clock: () => number
@@ -47,7 +49,7 @@ const unwritten: ReadonlySet<ErrorCode> = new Set([
 /** The provider never saw these, although the call was on its way. */
 const neverArrived: ReadonlySet<string> = new Set(['provider_unreachable', 'base_url_refused', 'key_unreadable', 'client_timeout'])
 
-export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
+export function createBook({ ledger, policy, prices, log, clock }: BookDeps): Book {
   const open = new Bag<Exchange>()
   let emptied: (() => void) | undefined
   let sweptGeneration: number | undefined
@@ -92,10 +94,16 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
     else exchange.hold?.release()
   }
 
+  /** What it costs, where it consumed anything and that has a price. */
+  function chargeOf({ call, model }: Exchange, { usage, model: answered }: Ending): Charge | undefined {
+    if (usage === undefined) return undefined
+    return prices.charge({ provider: call.provider, requested: model, answered, at: call.startedAtMs }, usage)
+  }
+
   function recordAttempt(exchange: Exchange, ending: Ending): void {
     if (exchange.recorded || !exchange.grant) return
     if (!neverArrived.has(ending.errorCode ?? '')) exchange.arrived = true
-    ledger.record(entryOf(exchange, exchange.grant, { ...ending, final: false }, clock()), () => {})
+    ledger.record(entryOf(exchange, exchange.grant, { ...ending, final: false }, chargeOf(exchange, ending), clock()), () => {})
   }
 
   function record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void {
@@ -109,7 +117,7 @@ export function createBook({ ledger, policy, log, clock }: BookDeps): Book {
       done()
       return
     }
-    ledger.record(entryOf(exchange, exchange.grant, ending, clock()), error => {
+    ledger.record(entryOf(exchange, exchange.grant, ending, chargeOf(exchange, ending), clock()), error => {
       close(exchange)
       done(error)
     })

@@ -9,6 +9,7 @@ import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Guessing } from '../limits/guessing.js'
 import type { Limits } from '../limits/limits.js'
+import type { Prices } from '../prices/prices.js'
 import { findProvider, looksLikeProviderKey } from '../providers/index.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Store } from '../stores/store.js'
@@ -50,6 +51,7 @@ export interface RelayDeps {
   readonly proofs: Pick<Proofs, 'checkUse' | 'nonce'>
   readonly policy: Policy
   readonly limits: Limits
+  readonly prices: Prices
   readonly guessing: Guessing
   readonly vault: Pick<Vault, 'open'>
   readonly ledger: Ledger

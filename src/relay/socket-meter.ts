@@ -1,5 +1,5 @@
 import { noUsage, onlyUnits, sumUsage } from '../providers/index.js'
-import type { Dialect, Usage } from '../providers/provider.js'
+import { type Dialect, extraCounts, type Usage } from '../providers/provider.js'
 import type { SocketEndpoint, SocketReader } from '../providers/socket.js'
 import type { UsageSource } from '../stores/records.js'
 import { announcesUsage, needlesFor, stringBytes } from './sniff.js'
@@ -111,8 +111,10 @@ export class SocketMeter {
   }
 }
 
+type CountName = Exclude<keyof Usage, 'unit' | 'tier'>
+
 function minus(usage: Usage, before: Usage): Usage {
-  const less = (name: keyof typeof noUsage) => Math.max(0, Number(usage[name] ?? 0) - Number(before[name] ?? 0))
+  const less = (name: CountName) => Math.max(0, (usage[name] ?? 0) - (before[name] ?? 0))
   return {
     inputTokens: less('inputTokens'),
     outputTokens: less('outputTokens'),
@@ -121,6 +123,8 @@ function minus(usage: Usage, before: Usage): Usage {
     reasoningTokens: less('reasoningTokens'),
     audioInputTokens: less('audioInputTokens'),
     audioOutputTokens: less('audioOutputTokens'),
+    ...Object.fromEntries(extraCounts.flatMap(name => (usage[name] === undefined ? [] : [[name, less(name)]]))),
+    ...(usage.tier === undefined ? {} : { tier: usage.tier }),
     ...(usage.unit === undefined ? {} : { unit: usage.unit, units: Math.max(0, (usage.units ?? 0) - (before.units ?? 0)) }),
   }
 }

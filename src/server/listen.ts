@@ -132,11 +132,13 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
   })
   const url = urlOf(soakp, port)
   log.info({ url, host: settings.host, port }, 'listening')
+  soakp.upkeep.start()
 
   async function end(): Promise<void> {
     shed.drain()
     listener.drain()
     await relay.drain(settings.shutdownGraceMs)
+    await soakp.upkeep.stop()
     await close()
   }
   let ending: Promise<void> | undefined

@@ -1,10 +1,8 @@
 import { SoakpError } from '../errors.js'
 import { memoryApps } from './memory-apps.js'
-import type { AliasRecord, Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension, UsageRow } from './records.js'
+import { memoryLedger } from './memory-ledger.js'
+import type { AliasRecord, GrantRecord, KeyRecord, PriceRecord, RestRecord, TokenRecord } from './records.js'
 import type { Store, StoreKind } from './store.js'
-
-/** The ledger of a process that keeps nothing is bounded: the oldest entries make room. */
-const maxEntries = 100_000
 
 /** Everything in this process, gone with it: for trying out and for tests. */
 export const memory: StoreKind = {
@@ -18,7 +16,7 @@ function openMemory(): Store {
   const grants = new Map<string, { grant: GrantRecord; tokens: TokenRecord[] }>()
   const rests = new Map<string, RestRecord>()
   const aliases = new Map<string, AliasRecord>()
-  let entries: Entry[] = []
+  const prices = new Map<string, PriceRecord>()
   let generation = 1
 
   return {
@@ -99,13 +97,19 @@ function openMemory(): Store {
       return removed
     },
 
-    appendEntries: added => {
-      entries.push(...added)
-      if (entries.length > 2 * maxEntries) entries = entries.slice(-maxEntries)
+    ...memoryLedger(),
+
+    putPrice: price => {
+      prices.set(`${price.provider}/${price.model} ${price.fromMs}`, structuredClone(price))
+      generation++
     },
-    listEntries: ({ sinceMs = 0, id, limit }) =>
-      entries.filter(entry => entry.startedAtMs >= sinceMs && entry.id === (id ?? entry.id)).slice(0, limit ?? entries.length),
-    usageBy: (dimension, sinceMs) => usage(entries, dimension, sinceMs),
+    listPrices: () => [...prices.values()].sort((a, b) => a.fromMs - b.fromMs),
+    removePrice: (provider, model) => {
+      const gone = [...prices].filter(([, price]) => price.provider === provider && price.model === model)
+      for (const [name] of gone) prices.delete(name)
+      if (gone.length > 0) generation++
+      return gone.length > 0
+    },
 
     probe: () => undefined,
     backupTo: () => {
@@ -114,37 +118,4 @@ function openMemory(): Store {
     verify: () => [],
     close: () => undefined,
   }
-}
-
-const dimensions: Readonly<Record<UsageDimension, (entry: Entry) => string | null>> = {
-  key: entry => entry.keyId,
-  grant: entry => entry.grantId,
-  user: entry => entry.subject,
-  tenant: entry => entry.tenant,
-  model: entry => entry.model,
-  provider: entry => entry.provider,
-  day: entry => new Date(entry.startedAtMs).toISOString().slice(0, 10),
-}
-
-function usage(entries: readonly Entry[], dimension: UsageDimension, sinceMs: number): UsageRow[] {
-  const rows = new Map<string, UsageRow>()
-  for (const entry of entries) {
-    if (entry.startedAtMs < sinceMs) continue
-    const value = dimensions[dimension](entry) ?? ''
-    const row = rows.get(value)
-    rows.set(value, {
-      value,
-      calls: (row?.calls ?? 0) + Number(entry.final),
-      estimated: (row?.estimated ?? 0) + Number(entry.usageSource === 'estimated'),
-      inputTokens: (row?.inputTokens ?? 0) + entry.inputTokens,
-      outputTokens: (row?.outputTokens ?? 0) + entry.outputTokens,
-      cachedInputTokens: (row?.cachedInputTokens ?? 0) + entry.cachedInputTokens,
-      reasoningTokens: (row?.reasoningTokens ?? 0) + entry.reasoningTokens,
-      units: entry.unit === null ? (row?.units ?? {}) : { ...row?.units, [entry.unit]: (row?.units[entry.unit] ?? 0) + entry.units },
-      costMicroDollars:
-        entry.costMicroDollars === null ? (row?.costMicroDollars ?? null) : (row?.costMicroDollars ?? 0) + entry.costMicroDollars,
-    })
-  }
-  const byValue = (a: UsageRow, b: UsageRow): number => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0)
-  return [...rows.values()].sort((a, b) => (dimension === 'day' ? byValue(a, b) : b.calls - a.calls || byValue(a, b)))
 }

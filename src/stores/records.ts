@@ -1,3 +1,14 @@
+export {
+  type EntryPage,
+  type PriceRecord,
+  type UsageDimension,
+  type UsageFilter,
+  type UsageQuery,
+  type UsageRow,
+  usageDimensions,
+  usageFilters,
+} from './usage-records.js'
+
 /** What the store keeps. Times are epoch milliseconds; `null` is "not so" or "never". Only ciphertext of secrets is ever in here. */
 
 export type KeyState = 'active' | 'disabled'
@@ -223,6 +234,8 @@ export interface Entry {
   readonly grantId: string
   readonly tokenId: string
   readonly subject: string | null
+  /** The app of whose users this is one. */
+  readonly app: string | null
   readonly keyId: string | null
   readonly provider: string
   readonly method: string
@@ -246,7 +259,10 @@ export interface Entry {
   readonly units: number
   /** What the provider bills this call by, where it is not model tokens. */
   readonly unit: UsageUnit | null
+  /** `null`: unpriced. */
   readonly costMicroDollars: number | null
+  /** Version of the price it was reckoned by; `null` where that is. */
+  readonly price: string | null
   readonly bytesIn: number
   readonly bytesOut: number
   readonly durationMs: number
@@ -254,24 +270,4 @@ export interface Entry {
   readonly firstByteMs: number | null
   readonly address: string
   readonly upstreamRequestId: string | null
-}
-
-export const usageDimensions = ['key', 'grant', 'user', 'tenant', 'model', 'provider', 'day'] as const
-export type UsageDimension = (typeof usageDimensions)[number]
-
-export interface UsageRow {
-  /** The value of the dimension; `day` is `YYYY-MM-DD` in UTC; empty where an entry has none. */
-  readonly value: string
-  /** Final entries: a call counts once, however many attempts it took. */
-  readonly calls: number
-  /** Of those, how many carry estimated counts. */
-  readonly estimated: number
-  readonly inputTokens: number
-  readonly outputTokens: number
-  readonly cachedInputTokens: number
-  readonly reasoningTokens: number
-  /** Sums by unit, of those units that any entry has. */
-  readonly units: Readonly<Partial<Record<UsageUnit, number>>>
-  /** Sum over priced entries; `null` where none is priced. */
-  readonly costMicroDollars: number | null
 }

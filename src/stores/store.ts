@@ -4,12 +4,14 @@ import type {
   AppRecord,
   AppUserRecord,
   Entry,
+  EntryPage,
   GrantRecord,
   IssuerRecord,
   KeyRecord,
+  PriceRecord,
   RestRecord,
   TokenRecord,
-  UsageDimension,
+  UsageQuery,
   UsageRow,
 } from './records.js'
 
@@ -50,7 +52,7 @@ export interface Store {
   /**
    * A number that rises with every committed change to keys, grants, tokens, apps or issuers, by whichever process; but not for `keepAppUser`, `spend` and `pruneApps`, after
    * which nothing that anybody remembers is wrong. Called for the head of every call: it must cost
-   * A number that rises with every committed change to keys, grants, tokens or aliases, by whichever process. Called for the head of every call: it must cost
+   * A number that rises with every committed change to keys, grants, tokens, aliases or prices, by whichever process. Called for the head of every call: it must cost
    * microseconds when nothing changed, and must see every change committed before it was called.
    */
   policyGeneration(): MaybePromise<number>
@@ -116,8 +118,27 @@ export interface Store {
   appendEntries(entries: readonly Entry[]): MaybePromise<void>
   /** Oldest first. */
   listEntries(filter: { sinceMs?: number; id?: string; limit?: number }): MaybePromise<Entry[]>
-  /** Sums of the entries started at or after `sinceMs`, by one dimension, largest number of calls first. `day` is sorted by day instead. */
-  usageBy(dimension: UsageDimension, sinceMs: number): MaybePromise<UsageRow[]>
+  /** As `listEntries`, at most `limit` at a time, from behind `after` on: for any number of them. */
+  pageEntries(filter: { sinceMs?: number; untilMs?: number; after?: number; limit: number }): MaybePromise<EntryPage>
+  /**
+   * Sums, from the roll-ups and from entries that are in none yet: it costs what the roll-ups of the time asked for cost, however many entries there are. Largest cost
+   * first, then largest number of calls; by time where the first dimension is `day` or `hour`.
+   */
+  usage(query: UsageQuery): MaybePromise<UsageRow[]>
+  /**
+   * Adds entries that are in no roll-up yet to those of their hour and day, at most `limit` of them, in one commit; tells how many. Whichever process does it, each
+   * entry is added once. 0: none is left.
+   */
+  rollUp(limit: number): MaybePromise<number>
+  /** Forgets entries that were started before `beforeMs`, at most `limit`, oldest first, and none that is in no roll-up; tells how many. Roll-ups stay. */
+  pruneEntries(beforeMs: number, limit: number): MaybePromise<number>
+
+  /** Adds it, or replaces the one of that provider, model and time. */
+  putPrice(price: PriceRecord): MaybePromise<void>
+  /** Oldest first. */
+  listPrices(): MaybePromise<PriceRecord[]>
+  /** All of that provider and model, whenever they begin. False: there is none. */
+  removePrice(provider: string, model: string): MaybePromise<boolean>
 
   /** Whether a write could be committed now; throws as a write would. */
   probe(): MaybePromise<void>

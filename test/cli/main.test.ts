@@ -13,7 +13,9 @@ const key = 'sk-proj-canaryCANARY0123456789abcdefghij'
 t.test('every file of a command is in the list of commands', async t => {
   const files = readdirSync(join(process.cwd(), 'src/cli/commands')).filter(name => name.endsWith('.ts') && name !== 'index.ts')
   const listed = commands.flatMap(entry =>
-    'commands' in entry ? entry.commands.map(make => `${entry.name}-${make({} as Cli).name()}.ts`) : [`${entry({} as Cli).name()}.ts`],
+    'commands' in entry
+      ? entry.commands.map(make => `${entry.name}-${make({} as Cli).name()}.ts`)
+      : [`${entry({} as Cli).name()}.ts`, ...entry({} as Cli).commands.map(child => `${entry({} as Cli).name()}-${child.name()}.ts`)],
   )
   t.same(files.sort(), listed.sort())
 })

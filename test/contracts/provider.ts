@@ -15,6 +15,10 @@ export interface UsageFixture {
   /** Null: the reply tells nothing in model tokens. */
   readonly usage: Usage | null
   readonly model: string | null
+  /** What the request named, where it matters to the price. */
+  readonly asked?: string
+  /** What the call costs by the provider's price page, worked out by hand: counts times dollars per million of them, which are micro-dollars each. */
+  readonly cost?: string
 }
 
 const folder = 'test/fixtures/usage'

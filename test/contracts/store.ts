@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { SoakpError } from '../../src/errors.js'
 import { newId } from '../../src/lib/id.js'
-import type { AppUserRecord, Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord } from '../../src/stores/records.js'
+import type { AppUserRecord, Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension } from '../../src/stores/records.js'
 import type { Store, StoreKind } from '../../src/stores/store.js'
 import * as records from '../support/records.js'
 
@@ -146,10 +146,10 @@ export function storeContract(t: Test, kind: StoreKind): void {
     const store = await fresh(t)
     const first = anEntry({ final: false, keyId: 'key_1', inputTokens: 5, outputTokens: 0 })
     await store.appendEntries([first, { ...first, attempt: 2, final: true, keyId: 'key_2', inputTokens: 7 }])
-    t.match(await store.usageBy('provider', 0), [{ calls: 1, inputTokens: 12 }])
-    t.match(await store.usageBy('key', 0), [
-      { value: 'key_2', calls: 1, inputTokens: 7 },
-      { value: 'key_1', calls: 0, inputTokens: 5 },
+    t.match(await store.usage({ by: ['provider'], sinceMs: 0 }), [{ calls: 1, inputTokens: 12 }])
+    t.match(await store.usage({ by: ['key'], sinceMs: 0 }), [
+      { values: ['key_2'], calls: 1, inputTokens: 7 },
+      { values: ['key_1'], calls: 0, inputTokens: 5 },
     ])
     t.strictSame(
       (await store.listEntries({})).map(entry => [entry.attempt, entry.final]),
@@ -439,35 +439,42 @@ export function storeContract(t: Test, kind: StoreKind): void {
     const day = Date.parse('2026-03-01T23:59:59.999Z')
     await store.appendEntries([
       anEntry({ startedAtMs: day - 10, inputTokens: 1000 }),
-      anEntry({ startedAtMs: day, subject: 'bob', costMicroDollars: 7 }),
+      anEntry({ startedAtMs: day, subject: 'bob', costMicroDollars: 9 }),
       anEntry({ startedAtMs: day + 1, subject: 'bob', model: null, usageSource: 'estimated', grantId: 'grt_2', costMicroDollars: 8 }),
       anEntry({ startedAtMs: day + 2, keyId: null, provider: 'groq', tenant: 'acme' }),
     ])
     const row = {
+      refused: 0,
+      failed: 0,
       estimated: 0,
+      unpriced: 1,
       inputTokens: 10,
       outputTokens: 20,
       cachedInputTokens: 3,
+      cacheWriteInputTokens: 0,
       reasoningTokens: 4,
+      audioInputTokens: 0,
+      audioOutputTokens: 0,
       units: {},
       costMicroDollars: null,
     }
-    t.strictSame(await store.usageBy('user', day), [
+    t.strictSame(await store.usage({ by: ['user'], sinceMs: day }), [
       {
-        value: 'bob',
+        ...row,
+        values: ['bob'],
         calls: 2,
         estimated: 1,
+        unpriced: 0,
         inputTokens: 20,
         outputTokens: 40,
         cachedInputTokens: 6,
         reasoningTokens: 8,
-        units: {},
-        costMicroDollars: 15,
+        costMicroDollars: 17,
       },
-      { ...row, value: '', calls: 1 },
+      { ...row, values: [''], calls: 1 },
     ])
-    const calls = async (...args: Parameters<Store['usageBy']>): Promise<unknown> =>
-      (await store.usageBy(...args)).map(row => [row.value, row.calls])
+    const calls = async (by: UsageDimension, sinceMs: number): Promise<unknown> =>
+      (await store.usage({ by: [by], sinceMs })).map(row => [row.values[0], row.calls])
     t.strictSame(await calls('day', 0), [
       ['2026-03-01', 2],
       ['2026-03-02', 2],
@@ -503,7 +510,7 @@ export function storeContract(t: Test, kind: StoreKind): void {
       anEntry({ provider: 'deepgram', units: 12, unit: 'characters' }),
       anEntry({ provider: 'openai' }),
     ])
-    const units = (await store.usageBy('provider', 0)).map(row => [row.value, row.units])
+    const units = (await store.usage({ by: ['provider'], sinceMs: 0 })).map(row => [row.values[0], row.units])
     t.strictSame(units, [
       ['deepgram', { audioSeconds: 90, characters: 42 }],
       ['openai', {}],

@@ -377,5 +377,5 @@ t.test('the log is copied into the database while writing goes on', async t => {
   for (let i = 0; i < 1000 && sizes() === before; i++) await new Promise(resolve => setTimeout(resolve, 10))
   t.ok(sizes() > before)
   t.strictSame(await store.verify(), [])
-  t.equal((await store.usageBy('tenant', 0))[0]?.calls, 22_000)
+  t.equal((await store.usage({ by: ['tenant'], sinceMs: 0 }))[0]?.calls, 22_000)
 })

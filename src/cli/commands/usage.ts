@@ -1,44 +1,96 @@
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { formatDollars, toDollars } from '../../lib/money.js'
-import { type UsageDimension, type UsageRow, usageDimensions } from '../../stores/records.js'
+import { type UsageDimension, type UsageFilter, type UsageRow, usageDimensions } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
-import { csv, table } from '../format.js'
-import { durationOption } from '../options.js'
+import { type Column, csv, table } from '../format.js'
+import { type Moment, momentMs, momentOption } from '../options.js'
+import { usageExport } from './usage-export.js'
+import { usageShow } from './usage-show.js'
 
-interface Options {
-  readonly by: UsageDimension
-  readonly since?: number
+type Options = Readonly<Partial<Record<UsageFilter, string>>> & {
+  readonly by: readonly UsageDimension[]
+  readonly since?: Moment
+  readonly until?: Moment
   readonly csv?: boolean
 }
 
 const defaultSinceMs = 7 * 86_400_000
 
-/** `soakp usage`: calls, model tokens and money, summed up by one thing. */
+const filters: readonly (readonly [UsageFilter, string])[] = [
+  ['provider', 'only calls to this provider'],
+  ['model', 'only calls of this model'],
+  ['grant', 'only calls of this grant'],
+  ['app', "only calls of this app's users"],
+  ['user', 'only calls of this user'],
+  ['key', 'only calls with this key'],
+  ['tenant', 'only calls of this tenant'],
+]
+
+/** `soakp usage`: calls, model tokens and money, summed up by whatever is asked for. */
 export function usage(cli: Cli): Command {
-  return new Command('usage')
+  const command = new Command('usage')
     .description('what was used: calls, model tokens, and money where prices are known')
-    .addOption(new Option('--by <dimension>', 'what to sum up by').choices([...usageDimensions]).default('key'))
-    .addOption(durationOption('--since <duration>', 'how far back: 30s, 15m, 24h, 30d (default: 7d)'))
+    .addOption(byOption())
+    .addOption(momentOption('--since <when>', 'from when on: a duration such as 24h or 30d, a date, a time; in UTC (default: 7d)'))
+    .addOption(momentOption('--until <when>', 'up to when, written likewise (default: now)'))
     .option('--csv', 'comma-separated values, for spreadsheets')
     .action(async (options: Options) => {
       if (options.csv && cli.json) throw new SoakpError('usage', '--csv and --json exclude each other.')
       const { store } = await cli.open()
-      const rows = await store.usageBy(options.by, cli.now() - (options.since ?? defaultSinceMs))
-      if (options.csv) return cli.result(undefined, usageCsv(options.by, rows))
+      const { by } = options
+      const sinceMs = options.since ? momentMs(options.since, cli.now()) : cli.now() - defaultSinceMs
+      const until = options.until ? { untilMs: momentMs(options.until, cli.now()) } : {}
+      const where = Object.fromEntries(filters.flatMap(([name]) => (options[name] === undefined ? [] : [[name, options[name]]])))
+      const rows = await store.usage({ by, sinceMs, ...until, where })
+      if (options.csv) return cli.result(undefined, usageCsv(by, rows))
       if (rows.length === 0) cli.note('no calls in this time')
       cli.result(
-        rows.map(row => usageView(options.by, row)),
-        rows.length === 0 ? '' : usageTable(options.by, rows),
+        rows.map(row => usageView(by, row)),
+        rows.length === 0 ? '' : usageTable(by, rows),
       )
+      noteUnpriced(cli, rows)
     })
+  for (const [name, description] of filters) command.option(`--${name} <${name}>`, description)
+  return command.addCommand(usageShow(cli)).addCommand(usageExport(cli))
 }
 
-function usageView(by: UsageDimension, row: UsageRow): Record<string, unknown> {
-  const { value, estimated, costMicroDollars, units, ...counts } = row
+function byOption(): Option {
+  const names = usageDimensions.join(', ')
+  return new Option('--by <what>', `what to sum up by, several with commas between: ${names}`)
+    .argParser((text): readonly UsageDimension[] => {
+      const asked = text.split(',').map(name => name.trim())
+      const known = asked.filter((name): name is UsageDimension => (usageDimensions as readonly string[]).includes(name))
+      if (known.length < asked.length || new Set(known).size < known.length) {
+        throw new InvalidArgumentError(`It is one or several of ${names}, with commas between.`)
+      }
+      return known
+    })
+    .default(['key'], 'key')
+}
+
+/** A sum without what has no price looks like all there is. */
+function noteUnpriced(cli: Cli, rows: readonly UsageRow[]): void {
+  const count = rows.reduce((sum, row) => sum + row.unpriced, 0)
+  if (count === 0) return
+  cli.note(`${count} of these consumed what has no price, and are not in the sum: \`soakp price list --unpriced\` names them`)
+}
+
+function usageView(by: readonly UsageDimension[], row: UsageRow): Record<string, unknown> {
+  const { values, estimated, unpriced, refused, failed, costMicroDollars, units, ...counts } = row
   const costUsd = costMicroDollars === null ? {} : { costUsd: toDollars(costMicroDollars) }
   const otherUnits = Object.keys(units).length === 0 ? {} : { units }
-  return { [by]: value, ...counts, ...otherUnits, estimatedCalls: estimated, ...costUsd }
+  const what = Object.fromEntries(by.map((name, index) => [name, values[index] ?? '']))
+  return {
+    ...what,
+    ...counts,
+    ...otherUnits,
+    refusedCalls: refused,
+    failedCalls: failed,
+    estimatedCalls: estimated,
+    unpricedCalls: unpriced,
+    ...costUsd,
+  }
 }
 
 /** `1200 characters, 90 audioSeconds`. */
@@ -48,33 +100,47 @@ function unitsText({ units }: UsageRow): string {
     .join(', ')
 }
 
-function usageTable(by: UsageDimension, rows: readonly UsageRow[]): string {
+function usageTable(by: readonly UsageDimension[], rows: readonly UsageRow[]): string {
+  const sometimes = (title: string, value: (row: UsageRow) => number | string): readonly Column<UsageRow>[] =>
+    rows.some(row => value(row) !== 0 && value(row) !== '') ? [{ title, value, right: true }] : []
   return table(rows, [
-    { title: by.toUpperCase(), value: row => row.value },
+    ...by.map((name, index) => ({ title: name.toUpperCase(), value: (row: UsageRow) => row.values[index] })),
     { title: 'CALLS', value: row => row.calls, right: true },
+    ...sometimes('REFUSED', row => row.refused),
+    ...sometimes('FAILED', row => row.failed),
     { title: 'INPUT', value: row => row.inputTokens, right: true },
     { title: 'CACHED', value: row => row.cachedInputTokens, right: true },
     { title: 'OUTPUT', value: row => row.outputTokens, right: true },
     { title: 'REASONING', value: row => row.reasoningTokens, right: true },
-    ...(rows.some(row => unitsText(row) !== '') ? [{ title: 'OTHER', value: unitsText, right: true }] : []),
+    ...sometimes('OTHER', unitsText),
     { title: 'ESTIMATED', value: row => row.estimated, right: true },
+    { title: 'UNPRICED', value: row => row.unpriced, right: true },
     { title: 'USD', value: row => (row.costMicroDollars === null ? null : formatDollars(row.costMicroDollars)), right: true },
   ])
 }
 
-function usageCsv(by: UsageDimension, rows: readonly UsageRow[]): string {
-  const head = [by, 'calls', 'inputTokens', 'cachedInputTokens', 'outputTokens', 'reasoningTokens', 'units', 'estimatedCalls', 'costUsd']
+const counts = [
+  'calls',
+  'refused',
+  'failed',
+  'inputTokens',
+  'cachedInputTokens',
+  'cacheWriteInputTokens',
+  'audioInputTokens',
+  'outputTokens',
+  'reasoningTokens',
+  'audioOutputTokens',
+] as const
+
+function usageCsv(by: readonly UsageDimension[], rows: readonly UsageRow[]): string {
   return csv([
-    head,
+    [...by, ...counts, 'units', 'estimatedCalls', 'unpricedCalls', 'costUsd'],
     ...rows.map(row => [
-      row.value,
-      row.calls,
-      row.inputTokens,
-      row.cachedInputTokens,
-      row.outputTokens,
-      row.reasoningTokens,
+      ...row.values,
+      ...counts.map(name => row[name]),
       unitsText(row),
       row.estimated,
+      row.unpriced,
       row.costMicroDollars === null ? null : formatDollars(row.costMicroDollars),
     ]),
   ])

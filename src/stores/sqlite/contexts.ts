@@ -8,6 +8,7 @@ const columns = [
   'grantId',
   'tokenId',
   'subject',
+  'app',
   'keyId',
   'provider',
   'method',
@@ -17,6 +18,7 @@ const columns = [
   'outcome',
   'errorCode',
   'usageSource',
+  'price',
 ] as const satisfies readonly (keyof Entry)[]
 
 /** Some 600 bytes each. */
@@ -45,7 +47,7 @@ export function createContexts(db: Connection): Contexts {
       if (found !== undefined && isSame(found.of, e)) return found.id
       // biome-ignore format: as the columns
       const { lastInsertRowid } = insert.run(
-        e.attempt, Number(e.final), e.tenant, e.grantId, e.tokenId, e.subject, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource,
+        e.attempt, Number(e.final), e.tenant, e.grantId, e.tokenId, e.subject, e.app, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource, e.price,
       )
       const id = Number(lastInsertRowid)
       if (held.size >= maxHeld) held.clear()
@@ -64,6 +66,7 @@ function isSame(a: Entry, b: Entry): boolean {
     a.grantId === b.grantId &&
     a.tokenId === b.tokenId &&
     a.subject === b.subject &&
+    a.app === b.app &&
     a.keyId === b.keyId &&
     a.provider === b.provider &&
     a.method === b.method &&
@@ -72,6 +75,7 @@ function isSame(a: Entry, b: Entry): boolean {
     a.status === b.status &&
     a.outcome === b.outcome &&
     a.errorCode === b.errorCode &&
-    a.usageSource === b.usageSource
+    a.usageSource === b.usageSource &&
+    a.price === b.price
   )
 }

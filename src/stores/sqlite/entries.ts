@@ -1,7 +1,8 @@
-import { type Entry, type UsageDimension, type UsageRow, type UsageUnit, usageUnits } from '../records.js'
+import type { Entry } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
 import { createContexts } from './contexts.js'
+import { hourMs } from './rollups.js'
 import type { Transactions } from './transactions.js'
 
 /** What differs from call to call; the rest of an entry stands once in `contexts`, for all calls that share it. */
@@ -26,25 +27,24 @@ const columns = [
   'upstreamRequestId',
 ] as const satisfies readonly (keyof Entry)[]
 
-const dimensions: Readonly<Record<UsageDimension, string>> = {
-  key: "ifnull(keyId, '')",
-  grant: 'grantId',
-  user: "ifnull(subject, '')",
-  tenant: 'tenant',
-  model: "ifnull(model, '')",
-  provider: 'provider',
-  day: "strftime('%Y-%m-%d', startedAtMs / 1000, 'unixepoch')",
-}
-
 /** As the driver gives it: truth is a number. */
-type EntryRow = Omit<Entry, 'final'> & { readonly final: number; readonly seq?: number }
-type EntryQueries = Pick<Store, 'appendEntries' | 'listEntries' | 'usageBy'>
+type EntryRow = Omit<Entry, 'final'> & { readonly final: number; readonly seq: number }
+type EntryQueries = Pick<Store, 'appendEntries' | 'listEntries' | 'pageEntries'>
 
 export function entryQueries(db: Connection, { read, write }: Transactions, committed: () => void): EntryQueries {
   const insert = db.prepare(`INSERT INTO entries (context, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`)
   const list = db.prepare<[number, string | null, number], EntryRow>(
     'SELECT * FROM ledger WHERE startedAtMs >= ? AND id = ifnull(?, id) ORDER BY seq LIMIT ?',
   )
+  const page = db.prepare<[number, number, number, number], EntryRow>(
+    'SELECT * FROM ledger WHERE seq > ? AND startedAtMs >= ? AND startedAtMs < ? ORDER BY seq LIMIT ?',
+  )
+  // entries of earlier hours that were written later are among those of later ones
+  const firstOf = db
+    .prepare<[number], number | null>(
+      'SELECT min(ifnull((SELECT min(firstSeq) FROM hourly WHERE hour >= ?), seq + 1), seq + 1) FROM rolled',
+    )
+    .pluck()
   const contexts = createContexts(db)
 
   function append(entries: readonly Entry[]): void {
@@ -71,28 +71,16 @@ export function entryQueries(db: Connection, { read, write }: Transactions, comm
       }
       committed()
     },
-    listEntries: ({ sinceMs = 0, id, limit }) =>
-      read(() => list.all(sinceMs, id ?? null, limit ?? -1).map(({ seq, ...row }) => ({ ...row, final: row.final === 1 }))),
-    usageBy: (dimension, sinceMs) =>
-      read(() =>
-        db
-          .prepare<[number], SummedRow>(
-            `SELECT ${dimensions[dimension]} AS value, sum(final) AS calls, sum(usageSource = 'estimated') AS estimated,
-               sum(inputTokens) AS inputTokens, sum(outputTokens) AS outputTokens, sum(cachedInputTokens) AS cachedInputTokens,
-               sum(reasoningTokens) AS reasoningTokens, sum(costMicroDollars) AS costMicroDollars,
-               ${usageUnits.map(unit => `sum(units) FILTER (WHERE unit = '${unit}') AS ${unit}`).join(', ')}
-             FROM ledger WHERE startedAtMs >= ? GROUP BY 1 ORDER BY ${dimension === 'day' ? '1' : '2 DESC, 1'}`,
-          )
-          .all(sinceMs)
-          .map(usageRow),
-      ),
+    listEntries: ({ sinceMs = 0, id, limit }) => read(() => list.all(sinceMs, id ?? null, limit ?? -1).map(entry)),
+    pageEntries: ({ sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER, after, limit }) =>
+      read(() => {
+        const from = after ?? (firstOf.get(Math.floor(sinceMs / hourMs)) ?? 1) - 1
+        const rows = page.all(from, sinceMs, untilMs, limit)
+        return { entries: rows.map(entry), next: rows.length < limit ? undefined : rows.at(-1)?.seq }
+      }),
   }
 }
 
-type SummedRow = Omit<UsageRow, 'units'> & Readonly<Record<UsageUnit, number | null>>
-
-function usageRow(summed: SummedRow): UsageRow {
-  const { value, calls, estimated, inputTokens, outputTokens, cachedInputTokens, reasoningTokens, costMicroDollars } = summed
-  const units = Object.fromEntries(usageUnits.flatMap(unit => (summed[unit] === null ? [] : [[unit, summed[unit]]])))
-  return { value, calls, estimated, inputTokens, outputTokens, cachedInputTokens, reasoningTokens, units, costMicroDollars }
+function entry({ seq, final, ...row }: EntryRow): Entry {
+  return { ...row, final: final === 1 }
 }

@@ -1,3 +1,5 @@
+import { accounts } from './migration-accounts.js'
+
 /** One step of the schema, run in a transaction of its own. Never changed once released: a later step changes what an earlier one made. */
 export type Migration = string
 
@@ -226,4 +228,5 @@ export const migrations: readonly Migration[] = [
   ALTER TABLE grants ADD COLUMN dpop TEXT;
   ALTER TABLE apps ADD COLUMN dpop INTEGER NOT NULL DEFAULT 0;
   `,
+  accounts,
 ]

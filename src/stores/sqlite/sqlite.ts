@@ -13,8 +13,11 @@ import { issuerQueries } from './issuers.js'
 import { keyQueries } from './keys.js'
 import { copyTo, isEmpty, migrate } from './migrate.js'
 import { type Migration, migrations } from './migrations.js'
+import { priceQueries } from './prices.js'
 import { restQueries } from './rests.js'
+import { rollupQueries } from './rollups.js'
 import { transactions } from './transactions.js'
+import { usageQueries } from './usage.js'
 
 /** One encrypted file on this machine, shared by the daemon and the CLI. */
 export const sqlite: StoreKind = {
@@ -76,6 +79,9 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
     ...issuerQueries(db, running),
     ...aliasQueries(db, running),
     ...entryQueries(db, running, checkpointer.committed),
+    ...rollupQueries(db, running, checkpointer.committed),
+    ...usageQueries(db, running),
+    ...priceQueries(db, running),
     probe: () =>
       running.write(() => {
         touch.run(now())

@@ -1,0 +1,64 @@
+import { Command, Option } from 'commander'
+import { SoakpError } from '../../errors.js'
+import { formatDollars } from '../../lib/money.js'
+import type { Entry } from '../../stores/records.js'
+import type { Cli } from '../cli.js'
+import { entryColumns, entryView } from '../entry-view.js'
+import { csv } from '../format.js'
+import { type Moment, momentMs, momentOption } from '../options.js'
+
+interface Options {
+  readonly since?: Moment
+  readonly until?: Moment
+  readonly format: 'jsonl' | 'csv'
+}
+
+const pageSize = 1000
+
+/** `soakp usage export`: every line of the ledger, piece by piece, however many there are. */
+export function usageExport(cli: Cli): Command {
+  return new Command('export')
+    .description('every line of the ledger, one for each attempt of each call')
+    .addOption(momentOption('--since <when>', 'from when on: a duration such as 24h or 30d, a date, a time; in UTC (default: all)'))
+    .addOption(momentOption('--until <when>', 'up to when, written likewise (default: now)'))
+    .addOption(
+      new Option('--format <format>', 'one JSON document a line, or comma-separated values').choices(['jsonl', 'csv']).default('jsonl'),
+    )
+    .action(async ({ since, until, format }: Options) => {
+      if (cli.json)
+        throw new SoakpError('usage', 'An export is no single JSON document.', {
+          hint: 'leave --json away; --format jsonl is one document a line',
+        })
+      const { store } = await cli.open()
+      const filter = {
+        limit: pageSize,
+        ...(since ? { sinceMs: momentMs(since, cli.now()) } : {}),
+        ...(until ? { untilMs: momentMs(until, cli.now()) } : {}),
+      }
+      const lines = format === 'csv' ? csvLines : jsonLines
+      if (format === 'csv' && !(await cli.write(csv([[...entryColumns]])))) return
+      for (let after: number | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
+        const page = await store.pageEntries({ ...filter, ...(after === undefined ? {} : { after }) })
+        if (page.entries.length > 0 && !(await cli.write(lines(page.entries)))) return
+        after = page.next
+      }
+    })
+}
+
+function jsonLines(entries: readonly Entry[]): string {
+  return entries.map(entry => `${JSON.stringify(entryView(entry))}\n`).join('')
+}
+
+function csvLines(entries: readonly Entry[]): string {
+  return csv(
+    entries.map(entry => {
+      const view = entryView(entry)
+      const { costMicroDollars: cost } = entry
+      return entryColumns.map(name => (name === 'costUsd' ? (cost === null ? null : formatDollars(cost)) : cell(view[name])))
+    }),
+  )
+}
+
+function cell(value: unknown): string | number | null {
+  return typeof value === 'number' || value === null ? value : String(value)
+}
