@@ -15,9 +15,21 @@ function say(...lines) {
   for (const line of lines) process.stderr.write(`soakp: ${line}\n`)
 }
 
-/** Runs soakp in a process of its own, because the one that serves reads the master key from the environment and takes it out. A signal ends both. */
+/** What is ended with this process. */
+let child
+
+// process 1 is not ended by a signal that nobody in it asked for; once the daemon does, it ends itself
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.on(signal, () => {
+    if (process.listenerCount(signal) > 1) return
+    child?.kill(signal)
+    process.exit(0)
+  })
+}
+
+/** Runs soakp in a process of its own, because the one that serves reads the master key from the environment and takes it out. */
 async function run(...args) {
-  const child = spawn(process.execPath, [launcher, '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child = spawn(process.execPath, [launcher, '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', text => {
@@ -26,14 +38,8 @@ async function run(...args) {
   child.stderr.setEncoding('utf8').on('data', text => {
     stderr += text
   })
-  // process 1 is not ended by a signal that it does not ask for
-  const end = signal => {
-    child.kill(signal)
-    process.exit(0)
-  }
-  process.on('SIGTERM', end).on('SIGINT', end)
   const [code] = await once(child, 'close')
-  process.off('SIGTERM', end).off('SIGINT', end)
+  child = undefined
   return { code, stdout, stderr }
 }
 

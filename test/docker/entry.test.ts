@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -102,6 +102,19 @@ t.test('the container’s process 1', async t => {
     t.equal(statSync(file).mode & 0o777, 0o644)
     t.match(exported.output(), /curl --cacert certs\/local-ca\.pem/)
   })
+})
+
+t.test('told to end while it makes the home, it ends at once with 0, and the next start completes what is missing', async t => {
+  const home = join(t.testdir(), 'home')
+  mkdirSync(home, { mode: 0o700 })
+  const env = { SOAKP_HOME: home, SOAKP_PORT: String(await freePort()) }
+  const early = start(t, 'entry.mjs', [], env)
+  await until(() => existsSync(join(home, '.env')), 'the first file of the home')
+  t.equal(await early.stop(), 0)
+  t.notMatch(early.output(), /listening/)
+  const next = start(t, 'entry.mjs', [], env)
+  await listening(next)
+  t.equal(await next.stop(), 0)
 })
 
 t.test('a master key that is given is used and kept out of the home', async t => {
