@@ -53,6 +53,23 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
     const again = await home.near.json<{ outcome: string }>(home.issue(['ai.example.test', '*.ai.example.test'], ['--deploy-hook', 'true']))
     t.equal(again.outcome, 'kept', 'a second time there is nothing to do but to note how it is renewed')
     t.match(readFileSync(join(home.certs, 'renewal/ai.example.test.json'), 'utf8'), '"deploy": [')
+    const { directoryUrl } = bed.proxy
+    const elsewhere = await home.near.run([
+      'cert',
+      'issue',
+      '--server',
+      directoryUrl,
+      '--dns',
+      'cloudflare',
+      '-d',
+      'ai.example.test,*.ai.example.test',
+    ])
+    t.match(elsewhere, { code: 78, stderr: /Cloudflare: set CLOUDFLARE_DNS_API_TOKEN/ })
+    t.match(
+      readFileSync(join(home.certs, 'renewal/ai.example.test.json'), 'utf8'),
+      '"provider": "rfc2136"',
+      'one that could not renew it is not noted',
+    )
     t.equal(
       (await home.near.json<{ outcome: string }>(home.issue(['ai.example.test', 'b.example.test'], []))).outcome,
       'issued',

@@ -139,6 +139,27 @@ t.test('certificates while processes come and go', { skip }, async t => {
     t.equal(ordersMade() - orders, 1)
   })
 
+  t.test('a daemon that is told to end while it renews ends in order, and the next run goes on', async t => {
+    const home = await makeCertHome(t, bed, { SOAKP_CERT_CHECK: '1s' })
+    await home.near.json(home.issue(['web.example.test'], http))
+    const [before, orders] = [onDisk(home), ordersMade()]
+    proxy.renewalInfo({ start: new Date(Date.now() - 2_000).toISOString(), end: new Date(Date.now() - 1_000).toISOString() })
+    const [atWork, gate] = [deferred(), deferred()]
+    proxy.onAnswer = async line => {
+      if (!line.startsWith('POST /order-plz')) return
+      atWork.resolve()
+      await gate.promise
+    }
+    const daemon = await home.far.serve()
+    await within(atWork.promise, 'the daemon to renew')
+    t.equal(await within(daemon.stop(), 'the daemon'), 0)
+    gate.resolve()
+    proxy.onAnswer = undefined
+    t.equal(onDisk(home), before)
+    t.match(await home.near.run(['cert', 'renew', '--no-jitter']), { code: 0, stdout: /renewed/ })
+    t.equal(ordersMade() - orders, 1)
+  })
+
   for (const line of ['POST /finalize', 'POST /certZ']) {
     t.test(`killed when the CA has answered ${line}, the next renewal fetches the certificate that was ordered`, async t => {
       const home = await makeCertHome(t, bed)
