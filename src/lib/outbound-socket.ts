@@ -74,9 +74,9 @@ export function dialSocket(connect: Connect, url: URL, request: DialRequest, lis
       made.destroy()
       return
     }
-    fillIn(made)
-    socket = upgrade(made, url, request)
-    const opening = socket
+    const opening = open(made, url, request, cause => once(() => listener.fail(cause)))
+    if (!opening) return
+    socket = opening
     let rawHeaders: readonly string[] = []
     opening.on('upgrade', reply => {
       rawHeaders = reply.rawHeaders
@@ -94,6 +94,18 @@ export function dialSocket(connect: Connect, url: URL, request: DialRequest, lis
       once(() => {})
       end()
     },
+  }
+}
+
+/** Undefined where what the client wrote cannot stand in an upgrade, such as a fragment: nobody is above this who would hear of an exception. */
+function open(connection: Socket, url: URL, request: DialRequest, fail: (error: SoakpError) => void): WebSocket | undefined {
+  fillIn(connection)
+  try {
+    return upgrade(connection, url, request)
+  } catch (cause) {
+    connection.destroy()
+    fail(new SoakpError('invalid_request', 'The upgrade cannot be sent as it is.', { cause }))
+    return undefined
   }
 }
 

@@ -41,7 +41,8 @@ export function checkUpgrade(request: IncomingMessage, early: Buffer): readonly 
     .split(',')
     .map(name => name.trim())
     .filter(name => name !== '')
-  if (offered.length > 20 || offered.some(name => !token.test(name)))
+  // each stands there once (RFC 6455, section 4.1)
+  if (offered.length > 20 || offered.some(name => !token.test(name)) || new Set(offered).size < offered.length)
     throw new SoakpError('invalid_request', 'Its subprotocols are malformed.')
   return offered
 }

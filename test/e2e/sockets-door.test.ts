@@ -170,6 +170,8 @@ t.test('malformed upgrades are refused and their connections end', async t => {
     [upgrade(realtime, [authorization]).replace(/Key: \S+/, 'Key: short'), /^HTTP\/1\.1 400 /],
     [upgrade(realtime, [authorization, 'Content-Length: 5']), /^HTTP\/1\.1 400 /],
     [upgrade(realtime, [authorization, 'Sec-WebSocket-Protocol: a b']), /^HTTP\/1\.1 400 /],
+    [upgrade(realtime, [authorization, 'Sec-WebSocket-Protocol: a, a']), /^HTTP\/1\.1 400 /],
+    [upgrade(`${realtime}#fragment`, [authorization]), /^HTTP\/1\.1 400 /],
     [upgrade(realtime, [authorization]).replace('GET', 'POST'), /^HTTP\/1\.1 426 /],
     [upgrade('/healthz'), /^HTTP\/1\.1 200 /],
     [upgrade('/v1/nothing', [authorization]), /^HTTP\/1\.1 403 /],
@@ -181,6 +183,7 @@ t.test('malformed upgrades are refused and their connections end', async t => {
     t.match(await within(connection.ended, bytes.split('\r\n', 1)[0] as string), status)
   }
   t.equal(upstream.upgrades.length, before)
+  t.ok(daemon.alive(), 'and the daemon goes on')
 })
 
 t.test('garbage in place of frames ends the connection, and the daemon goes on', async t => {
