@@ -2,6 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { replyOn } from './client-error.js'
 
 export type OnUpgrade = (request: IncomingMessage, socket: Socket, early: Buffer) => void
 
@@ -15,15 +16,27 @@ export function takeUpgrades(server: Server | HttpsServer, release: (socket: Soc
     const socket = duplex as Socket
     // between its two owners nobody listens
     socket.on('error', () => {})
-    if (asksForWebSocket(request)) {
-      release(socket)
-      onUpgrade(request, socket, early)
-      return
+    const take = () => {
+      if (!socket.writable) return
+      if (asksForWebSocket(request)) {
+        release(socket)
+        onUpgrade(request, socket, early)
+        return
+      }
+      const [serve] = server.listeners(event) as ((socket: Socket) => void)[]
+      socket.unshift(Buffer.concat([headWithoutUpgrade(request), early]))
+      serve?.call(server, socket)
     }
-    const [serve] = server.listeners(event) as ((socket: Socket) => void)[]
-    socket.unshift(Buffer.concat([headWithoutUpgrade(request), early]))
-    serve?.call(server, socket)
+    afterReplyBefore(socket, take)
   })
+}
+
+/** The connection still belongs to the reply before. Who asks without waiting for its end, which nobody does in good faith, gets no answer. */
+function afterReplyBefore(socket: Socket, take: () => void): void {
+  const before = replyOn(socket)
+  if (before === undefined) take()
+  else if (before.writableEnded) before.once('finish', () => afterReplyBefore(socket, take))
+  else socket.destroy()
 }
 
 function asksForWebSocket(request: IncomingMessage): boolean {

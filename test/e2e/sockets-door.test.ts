@@ -186,6 +186,23 @@ t.test('malformed upgrades are refused and their connections end', async t => {
   t.ok(daemon.alive(), 'and the daemon goes on')
 })
 
+t.test('an upgrade, or a wish for HTTP/2, behind a request that is not answered yet gets no answer, and the daemon goes on', async t => {
+  const waiting = 'GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const post = `POST /auth/logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}`
+  const wish = upgrade('/healthz').replace('Upgrade: websocket', 'Upgrade: h2c')
+  for (const first of [waiting, post, waiting.repeat(3)]) {
+    for (const second of [upgrade(realtime), upgrade(realtime, [`Authorization: Bearer ${token}`]), wish]) {
+      const connection = await rawTls(daemon)
+      connection.write(first + second)
+      const text = await within(connection.ended, first.slice(0, 20))
+      t.notMatch(text, /^HTTP\/1\.1 (?:101|200)[\s\S]*HTTP\/1\.1 101/)
+    }
+  }
+  t.ok(daemon.alive())
+  const socket = await openSocket(daemon, realtime, { token })
+  socket.socket.close()
+})
+
 t.test('garbage in place of frames ends the connection, and the daemon goes on', async t => {
   const connection = await rawTls(daemon)
   connection.write(upgrade(realtime, [`Authorization: Bearer ${token}`]))
