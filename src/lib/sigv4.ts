@@ -94,8 +94,13 @@ function canonicalQuery(query: string): string {
     .join('&')
 }
 
+/** What is no percent-encoding stands for itself: AWS will say what it makes of it. */
 function recode(text: string): string {
-  return encode(decodeURIComponent(text))
+  try {
+    return encode(decodeURIComponent(text))
+  } catch {
+    return encode(text)
+  }
 }
 
 /** RFC 3986: everything but letters, digits and `-._~`. */

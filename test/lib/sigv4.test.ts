@@ -135,3 +135,13 @@ t.test("a path with encoded parts is signed as AWS's own SDK signs it", async t 
     )
   }
 })
+
+t.test('a query that is no percent-encoding is signed as it is, and is no fault of ours', async t => {
+  for (const query of ['a=%', '%zz', 'a=%E9&b=1']) {
+    const { authorization } = sigV4Headers(
+      { method: 'GET', path: '/', query, headers: { host: 'a' }, bodySha256: sha256Hex('') },
+      { credentials, ...suite },
+    )
+    t.match(authorization, /Signature=[0-9a-f]{64}$/, query)
+  }
+})
