@@ -113,6 +113,7 @@ const suitePrograms = {
   openssl: ['openssl'],
   certbot: ['certbot', 'python3-certbot-dns-rfc2136'],
   lego: ['lego'],
+  chromium: ['chromium'],
 }
 
 /** On a CI machine that is ours alone, installs what suites need. Elsewhere nothing is installed: suites say what they lack, and are skipped. */

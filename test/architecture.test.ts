@@ -11,6 +11,8 @@ const rows: Record<string, number> = {
   server: 5,
   cli: 6,
   'index.ts': 7,
+  // for pages: nothing here imports it, and it imports nothing
+  browser: 0,
 }
 
 /** Above 300 lines only with a reason. */
@@ -64,6 +66,20 @@ t.test('no import leads back to where it came from', async t => {
   t.same(cycles(graph), [])
 })
 
+t.test('the client for pages stands alone: it is loaded as it is, and the daemon has no use for it', async t => {
+  const isPages = inside('browser/')
+  t.same(
+    broken(files, file =>
+      file.imports.flatMap(({ from, file: target }) =>
+        isPages(file) !== (target?.startsWith('src/browser/') ?? false) && (isPages(file) || target?.startsWith('src/browser/'))
+          ? [`imports ${from}`]
+          : [],
+      ),
+    ),
+    [],
+  )
+})
+
 t.test('the environment is read in config/ only', async t => {
   t.same(
     broken(files.filter(outside('config/')), file => [...file.mentions].filter(mention => mention === 'process.env')),
@@ -99,7 +115,7 @@ t.test('connections to the outside are made in lib/outbound, tls/ and stores/ on
     'WebSocketServer',
   ])
   const listening = new Set(['createServer', 'createSecureServer', 'Server', 'ServerResponse', 'WebSocketServer'])
-  const wrong = broken(files.filter(outside('lib/outbound', 'tls/', 'stores/')), file => [
+  const wrong = broken(files.filter(outside('lib/outbound', 'tls/', 'stores/', 'browser/')), file => [
     ...file.imports
       .filter(({ from, typeOnly }) => modules.test(from) && !typeOnly)
       .flatMap(({ from, names }) =>

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import t from 'tap'
@@ -46,6 +46,8 @@ t.test('the package holds the program, its docs and its pinned dependencies, and
     'bin/soakp.js',
     'dist/src/index.js',
     'dist/src/index.d.ts',
+    'dist/src/browser/index.js',
+    'dist/src/browser/index.d.ts',
     'dist/src/cli/main.js',
     'npm-shrinkwrap.json',
     '.env.example',
@@ -85,6 +87,18 @@ t.test('installed globally, it makes a home, serves, and answers a call', async 
   const binding = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node'
   cpSync(binding, join(installed, binding))
   t.notOk(existsSync(join(installed, 'node_modules/typescript')), 'nothing comes along that only development needs')
+
+  // as a page's own project has it: the types of a browser and none of Node's
+  const project = join(folder, 'project')
+  mkdirSync(join(project, 'node_modules'), { recursive: true })
+  symlinkSync(installed, join(project, 'node_modules/soakp'))
+  writeFileSync(
+    join(project, 'page.ts'),
+    "import { createClient, type IssuedToken } from 'soakp/browser'\nconst soakp = createClient({ url: 'https://soakp.example', token: async (): Promise<IssuedToken> => ({ token: 'x' }), dpop: true })\nexport const reply: Promise<Response> = soakp.fetch('https://soakp.example/openai/v1/models', { signal: AbortSignal.timeout(1) })\n",
+  )
+  const compilerOptions = { noEmit: true, strict: true, types: [], lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler' }
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['page.ts'] }))
+  await must(process.execPath, [join(process.cwd(), 'node_modules/typescript/bin/tsc')], project)
 
   const home = join(folder, 'home')
   const env = { PATH: process.env.PATH, HOME: folder, SOAKP_HOME: home }

@@ -80,7 +80,8 @@ export const authTokenRoutes: Routes = (app, { soakp, addressOf, publicUrl, now 
       { onRequest, bodyLimit: authBodyBytes, schema: { body: introspection, response: infoAnswer } },
       async request => {
         const { token } = request.body as { token: string }
-        const live = await Promise.resolve(soakp.access.authenticate(token, addressOf(request.raw))).catch(notAlive)
+        const asked = async () => soakp.access.authenticate(token, addressOf(request.raw))
+        const live = await asked().catch(notAlive)
         // of others' users an app learns nothing
         if (live?.record.app?.id !== appOf(request).id) return { active: false }
         return infoBody(live, soakp.limits.look(live.record))
