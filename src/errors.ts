@@ -79,12 +79,18 @@ export const errors = {
   rate_limited: { status: 429, exit: 75, text: 'The rate of this access token is used up for the moment.', retry: true },
   concurrency_limited: { status: 429, exit: 75, text: 'As many calls as this access token allows are open already.', retry: true },
 
+  quota_exhausted: { status: 429, exit: 75, text: 'A quota of calls is used up.', retry: true },
+  budget_exhausted: { status: 429, exit: 75, text: 'A budget is used up.', retry: true },
+  budget_overrun: { status: 429, exit: 75, text: 'The call took more of a budget than was held for it.' },
+  cost_unbounded: { status: 403, exit: 77, text: 'There is a budget, and the most that this call can cost is not known.' },
+
   // keys, grants
   call_not_found: { status: 404, exit: 66, text: 'No such call in the ledger.' },
   key_not_found: { status: 404, exit: 66, text: 'No such key.' },
   app_not_found: { status: 404, exit: 66, text: 'No such app.' },
   issuer_not_found: { status: 404, exit: 66, text: 'No such issuer.' },
   issuer_refused: { status: 400, exit: 78, text: 'The issuer cannot be trusted as it is.' },
+  limit_not_found: { status: 404, exit: 66, text: 'No such limit.' },
   grant_not_found: { status: 404, exit: 66, text: 'No such grant.' },
   alias_not_found: { status: 404, exit: 66, text: 'No such alias.' },
   no_key: { status: 503, exit: 69, text: 'No key for this provider can be used at the moment.' },
@@ -162,6 +168,8 @@ export interface ErrorOptions {
   readonly hint?: string
   /** Seconds until trying again can help; becomes `Retry-After`. */
   readonly retryAfterSeconds?: number
+  /** Whether waiting can help, where that depends on the case. */
+  readonly isRetryable?: boolean
 }
 
 /**
@@ -174,6 +182,7 @@ export class SoakpError extends Error {
   readonly detail: string | undefined
   readonly hint: string | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly #isRetryable: boolean | undefined
 
   constructor(code: ErrorCode, detail?: string, options: ErrorOptions = {}) {
     super(
@@ -184,6 +193,7 @@ export class SoakpError extends Error {
     this.detail = detail
     this.hint = options.hint
     this.retryAfterSeconds = options.retryAfterSeconds
+    this.#isRetryable = options.isRetryable
   }
 
   get status(): number {
@@ -201,6 +211,6 @@ export class SoakpError extends Error {
 
   /** Whether waiting and trying again can help. */
   get retryable(): boolean {
-    return 'retry' in errors[this.code]
+    return this.#isRetryable ?? 'retry' in errors[this.code]
   }
 }

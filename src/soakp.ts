@@ -67,11 +67,11 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const policy = createPolicy(store, prices.forget)
   const vault = createVault({ store, keyring, now })
   const outbound = createOutbound(settings)
-  const ledger = createLedger({ store, log })
   const upkeep = createUpkeep({ store, keepEntriesMs: settings.keepEntriesMs, log, now })
+  const limits = createLimits({ store, now })
+  const ledger = createLedger({ store, log, takeChanges: limits.takeChanges })
   const tellVerdict = createVerdicts({ store, log, now })
   const guessing = createGuessing(parseRate(settings.authFailureRate) ?? { count: 30, windowMs: 60_000 }, now)
-  const limits = createLimits(now)
   const signingKeys = await Promise.all(keyring.signingKeys.map(importSigningKey))
   const opening = wireAccess({ store, policy, outbound, guessing, instanceId, signingKeys, now })
   const { access, proofs } = opening
@@ -106,6 +106,7 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     verifyKey: record => askProvider(record, vault, outbound, tellVerdict),
     async close() {
       await outbound.close()
+      await limits.close().catch(error => log.error({ err: error }, 'what is left of limits was not given back; the next start does it'))
       await store.close()
     },
   }

@@ -20,6 +20,12 @@ export interface NewGrant {
   readonly retry5xx?: boolean
   /** Thumbprint of the key that its tokens are bound to, or `anyKey`. */
   readonly dpop?: string
+  readonly quotas?: readonly string[]
+  readonly budgets?: readonly string[]
+  readonly maxCallMicroDollars?: number
+  readonly clampOutput?: boolean
+  readonly shadow?: boolean
+  readonly letFinish?: boolean
 }
 
 export interface IssuedToken {

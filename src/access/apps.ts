@@ -2,7 +2,7 @@ import { SoakpError } from '../errors.js'
 import type { AppRecord, AppUserRecord, GrantScope } from '../stores/records.js'
 import type { AppPatch, Store } from '../stores/store.js'
 import { newCredential, opensApp, type ShownCredential } from './app-credential.js'
-import { type CheckScope, checkCount, checkGrant, checkLifetime, checkName, checkRate } from './check-grant.js'
+import { type CheckScope, checkCount, checkGrant, checkLifetime, checkName, checkRate, checkTerms } from './check-grant.js'
 import type { Policy } from './policy.js'
 
 /** What `app create` knows; lists are empty where nothing is limited. */
@@ -17,12 +17,20 @@ export interface NewApp {
   readonly maxOutputTokens?: number
   readonly retry5xx?: boolean
   readonly dpop?: boolean
+  readonly maxCallMicroDollars?: number
+  readonly clampOutput?: boolean
+  readonly shadow?: boolean
+  readonly letFinish?: boolean
   /** Of all users together. */
   readonly rate?: string
   readonly concurrency?: number
+  readonly quotas?: readonly string[]
+  readonly budgets?: readonly string[]
   /** Of each user. */
   readonly userRate?: string
   readonly userConcurrency?: number
+  readonly userQuotas?: readonly string[]
+  readonly userBudgets?: readonly string[]
   readonly userTtlMs?: number
   readonly sessionMs?: number
   readonly maxUsers?: number
@@ -82,6 +90,7 @@ export function createApps({ store, policy, checkScope, now }: AppsDeps): Apps {
     await checkGrant(rules, tenant, checkScope)
     checkName(rules.name)
     checkRate(rules.userRate)
+    checkTerms(rules.userQuotas, rules.userBudgets)
     checkCount('the concurrency of a user', rules.userConcurrency)
     checkCount('the number of users', rules.maxUsers)
     checkLifetime(rules.userTtlMs)
@@ -109,10 +118,18 @@ export function createApps({ store, policy, checkScope, now }: AppsDeps): Apps {
         maxOutputTokens: wanted.maxOutputTokens ?? null,
         retry5xx: wanted.retry5xx ?? false,
         dpop: wanted.dpop ?? false,
+        maxCallMicroDollars: wanted.maxCallMicroDollars ?? null,
+        clampOutput: wanted.clampOutput ?? false,
+        shadow: wanted.shadow ?? false,
+        letFinish: wanted.letFinish ?? false,
         rate: wanted.rate ?? null,
         concurrency: wanted.concurrency ?? null,
+        quotas: wanted.quotas ?? [],
+        budgets: wanted.budgets ?? [],
         userRate: wanted.userRate ?? null,
         userConcurrency: wanted.userConcurrency ?? null,
+        userQuotas: wanted.userQuotas ?? [],
+        userBudgets: wanted.userBudgets ?? [],
         userTtlMs: wanted.userTtlMs ?? defaults.userTtlMs,
         sessionMs: wanted.sessionMs ?? defaults.sessionMs,
         maxUsers: wanted.maxUsers ?? defaults.maxUsers,

@@ -1,5 +1,6 @@
 import { SoakpError } from '../errors.js'
 import { parseRate } from '../lib/rate.js'
+import { parseBudget, parseQuota, type Term } from '../lib/terms.js'
 import { anyKey, type GrantRecord, type GrantScope } from '../stores/records.js'
 import { isThumbprint } from './dpop-proof.js'
 import { checkRules } from './rules.js'
@@ -17,6 +18,7 @@ export async function checkGrant(
 ): Promise<void> {
   checkRules(rules)
   checkRate(rules.rate)
+  checkTerms(rules.quotas, rules.budgets)
   checkCount('concurrency', rules.concurrency)
   checkCount('the output limit', rules.maxOutputTokens)
   checkName(rules.name)
@@ -37,6 +39,23 @@ export function checkName(name: string | undefined): void {
 
 export function checkRate(rate: string | null | undefined): void {
   if (typeof rate === 'string' && !parseRate(rate)) throw new SoakpError('usage', `${JSON.stringify(rate)} is not a rate such as 60/m.`)
+}
+
+/** Throws `usage` where a quota or a budget cannot be meant, or two of them would be counted by one counter. */
+export function checkTerms(quotas: readonly string[] = [], budgets: readonly string[] = []): void {
+  const terms = [
+    ...quotas.map(text => parsed(text, parseQuota, 'a quota such as 1000/d; per h, d, month or total')),
+    ...budgets.map(text => parsed(text, parseBudget, 'a budget such as 5usd/month or 1000000tokens/d; per h, d, month or total')),
+  ]
+  const names = terms.map(({ quantity, window }) => `${quantity}/${window}`)
+  if (new Set(names).size < names.length)
+    throw new SoakpError('usage', 'There can be one quota, one budget of money and one of model tokens for each length of time.')
+}
+
+function parsed(text: string, parse: (text: string) => Term | undefined, form: string): Term {
+  const term = parse(text)
+  if (!term) throw new SoakpError('usage', `${JSON.stringify(text)} is not ${form}.`)
+  return term
 }
 
 export function checkCount(what: string, count: number | null | undefined): void {

@@ -168,6 +168,12 @@ function makeGrant(wanted: NewGrant, now: number): GrantRecord {
     maxOutputTokens: wanted.maxOutputTokens ?? null,
     retry5xx: wanted.retry5xx ?? false,
     dpop: wanted.dpop ?? null,
+    quotas: wanted.quotas ?? [],
+    budgets: wanted.budgets ?? [],
+    maxCallMicroDollars: wanted.maxCallMicroDollars ?? null,
+    clampOutput: wanted.clampOutput ?? false,
+    shadow: wanted.shadow ?? false,
+    letFinish: wanted.letFinish ?? false,
     createdAtMs: now,
     // a JWT counts in whole seconds
     expiresAtMs: Math.floor((now + wanted.lifetimeMs) / 1000) * 1000,

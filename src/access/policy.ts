@@ -1,7 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { BoundedMap } from '../lib/bounded-map.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import type { AliasRecord, AppRecord, GrantRecord, IssuerRecord, KeyRecord } from '../stores/records.js'
+import type { AliasRecord, AppRecord, GrantRecord, IssuerRecord, KeyRecord, LimitRecord } from '../stores/records.js'
 import type { AppUserAndTokens, GrantAndTokens, Store } from '../stores/store.js'
 import { userGrant } from './user-grant.js'
 
@@ -33,13 +33,24 @@ export interface Policy {
   allKeys(tenant: string): MaybePromise<readonly KeyRecord[]>
   /** After `refresh`: what the tenant's aliases of models stand for, by name. */
   aliases(tenant: string): MaybePromise<ReadonlyMap<string, string>>
+  /** After `refresh`: the tenant's limits, beside what grants and apps have of their own. The same list for as long as nothing changed. */
+  limits(tenant: string): MaybePromise<readonly LimitRecord[]>
   /** After `refresh`: origins that some live grant or app allows. */
   origins(now: number): MaybePromise<ReadonlySet<string>>
 }
 
 type PolicyStore = Pick<
   Store,
-  'policyGeneration' | 'getGrant' | 'listKeys' | 'listAliases' | 'listGrants' | 'getApp' | 'listApps' | 'getAppUser' | 'listIssuers'
+  | 'policyGeneration'
+  | 'getGrant'
+  | 'listKeys'
+  | 'listAliases'
+  | 'listLimits'
+  | 'listGrants'
+  | 'getApp'
+  | 'listApps'
+  | 'getAppUser'
+  | 'listIssuers'
 >
 
 /** `onChange`: called when something changed, before anything is looked up again. */
@@ -49,6 +60,7 @@ export function createPolicy(store: PolicyStore, onChange?: () => void): Policy 
   let isFresh = false
   const grants = new BoundedMap<string, GrantAndTokens>(remembered)
   const keys = new BoundedMap<string, readonly KeyRecord[]>(remembered)
+  const limits = new BoundedMap<string, readonly LimitRecord[]>(remembered)
   const aliases = new BoundedMap<string, ReadonlyMap<string, string>>(remembered)
   const apps = new BoundedMap<string, AppRecord>(remembered)
   let issuers: readonly IssuerRecord[] | undefined
@@ -60,6 +72,7 @@ export function createPolicy(store: PolicyStore, onChange?: () => void): Policy 
       keys.clear()
       last = undefined
       aliases.clear()
+      limits.clear()
       apps.clear()
       issuers = undefined
       origins = undefined
@@ -170,6 +183,10 @@ export function createPolicy(store: PolicyStore, onChange?: () => void): Policy 
       // no provider is called so
       const name = `${tenant}/`
       return keys.get(name) ?? remember<string, readonly KeyRecord[]>(keys, name, store.listKeys({ tenant }))
+    },
+
+    limits(tenant) {
+      return limits.get(tenant) ?? remember<string, readonly LimitRecord[]>(limits, tenant, store.listLimits(tenant))
     },
 
     aliases(tenant) {

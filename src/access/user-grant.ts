@@ -22,12 +22,18 @@ export function userGrant(app: AppRecord, { user, ended }: AppUserAndTokens, iss
       maxOutputTokens: app.maxOutputTokens,
       retry5xx: app.retry5xx,
       dpop: app.dpop ? anyKey : null,
+      quotas: app.userQuotas,
+      budgets: app.userBudgets,
+      maxCallMicroDollars: app.maxCallMicroDollars,
+      clampOutput: app.clampOutput,
+      shadow: app.shadow,
+      letFinish: app.letFinish,
       createdAtMs: user.createdAtMs,
       expiresAtMs: user.expiresAtMs,
       // an issuer that is not trusted any more vouches for nobody
       revokedAtMs: user.revokedAtMs ?? app.revokedAtMs ?? (vouched ? null : user.createdAtMs),
       cutStreams: user.cutStreams || app.cutStreams,
-      app: { id: app.id, rate: app.rate, concurrency: app.concurrency },
+      app: { id: app.id, rate: app.rate, concurrency: app.concurrency, quotas: app.quotas, budgets: app.budgets },
     },
   }
 }

@@ -1,6 +1,7 @@
 import { formatDuration } from '../lib/duration.js'
 import type { AppRecord, AppUserRecord, IssuerRecord } from '../stores/records.js'
 import { facts, printable, time } from './format.js'
+import { maxOutputText, spendingFacts, spendingView } from './limit-views.js'
 import { scopeText } from './views.js'
 
 export function appState(app: AppRecord): 'active' | 'revoked' {
@@ -23,10 +24,15 @@ export function appView(app: AppRecord): Record<string, unknown> {
     addresses: app.addresses,
     maxOutputTokens: app.maxOutputTokens,
     dpop: app.dpop,
+    ...spendingView(app),
     rate: app.rate,
     concurrency: app.concurrency,
+    quotas: app.quotas,
+    budgets: app.budgets,
     userRate: app.userRate,
     userConcurrency: app.userConcurrency,
+    userQuotas: app.userQuotas,
+    userBudgets: app.userBudgets,
     userTtlSeconds: app.userTtlMs / 1000,
     sessionSeconds: app.sessionMs / 1000,
     maxUsers: app.maxUsers,
@@ -48,9 +54,12 @@ export function appText(app: AppRecord): string {
       ['endpoints', any(app.endpoints, 'inference')],
       ['origins', any(app.origins, 'any')],
       ['addresses', any(app.addresses, 'any')],
-      ['max output', app.maxOutputTokens === null ? 'no limit' : `${app.maxOutputTokens} model tokens a call`],
+      ['max output', maxOutputText(app)],
+      ...spendingFacts(app),
       ['rate', `${app.rate ?? 'no limit'} for all users together, ${app.userRate ?? 'no limit'} for each`],
       ['concurrency', `${app.concurrency ?? 'no limit'} for all users together, ${app.userConcurrency ?? 'no limit'} for each`],
+      ['quotas', `${any(app.quotas, 'none')} for all users together, ${any(app.userQuotas, 'none')} for each`],
+      ['budgets', `${any(app.budgets, 'none')} for all users together, ${any(app.userBudgets, 'none')} for each`],
       ['token of a user', `lasts ${formatDuration(app.userTtlMs)}${app.dpop ? ', bound to a key of the client' : ''}`],
       ['session', app.sessionMs === 0 ? 'none: a token cannot be exchanged for a new one' : formatDuration(app.sessionMs)],
       ['users', `at most ${app.maxUsers}`],

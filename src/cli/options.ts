@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../lib/duration.js'
+import { parseDollars } from '../lib/money.js'
+import { formatTerm, parseBudget, parseQuota, type Term } from '../lib/terms.js'
 
 /** A duration option, in milliseconds. */
 export function durationOption(flags: string, description: string, atLeastMs = 1): Option {
@@ -55,5 +57,35 @@ export function listOption(flags: string, description: string): Option {
     const parts = text.split(',').map(part => part.trim())
     if (parts.includes('')) throw new InvalidArgumentError('It holds an empty value.')
     return [...(Array.isArray(before) ? before : []), ...parts]
+  })
+}
+
+/** Quotas, as they are kept: `1000/day`. */
+export function quotaOption(flags: string, description: string): Option {
+  return termOption(flags, description, parseQuota, 'It is a quota such as 1000/d; per h, d, month or total.')
+}
+
+/** Budgets, as they are kept: `5.00usd/month`. */
+export function budgetOption(flags: string, description: string): Option {
+  return termOption(flags, description, parseBudget, 'It is a budget such as 5usd/month or 1000000tokens/d; per h, d, month or total.')
+}
+
+function termOption(flags: string, description: string, parse: (text: string) => Term | undefined, form: string): Option {
+  return new Option(flags, description).argParser((text: string, before: string[] | boolean | undefined) => {
+    const terms = text.split(',').map(part => {
+      const term = parse(part.trim())
+      if (!term) throw new InvalidArgumentError(form)
+      return formatTerm(term)
+    })
+    return [...(Array.isArray(before) ? before : []), ...terms]
+  })
+}
+
+/** Dollars, in micro-dollars; above zero. */
+export function dollarsOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(text => {
+    const microDollars = parseDollars(text)
+    if (!microDollars) throw new InvalidArgumentError('It is an amount of dollars such as 0.25 or 2usd.')
+    return microDollars
   })
 }

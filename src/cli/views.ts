@@ -2,6 +2,7 @@ import { restsFrom } from '../relay/rests.js'
 import { type AliasRecord, anyKey, type GrantRecord, type GrantScope, type KeyRecord, type RestRecord } from '../stores/records.js'
 import type { GrantAndTokens, KeyPatch } from '../stores/store.js'
 import { facts, minute, printable, time } from './format.js'
+import { maxOutputText, spendingFacts, spendingView } from './limit-views.js'
 
 /** What may be shown of a key: the list is closed, the sealed secret is not on it. `rests`: of all keys, where they were asked for. */
 export function keyView(key: KeyRecord, rests?: readonly RestRecord[]): Record<string, unknown> {
@@ -105,7 +106,10 @@ export function grantView(grant: GrantRecord, now: number): Record<string, unkno
     addresses: grant.addresses,
     rate: grant.rate,
     concurrency: grant.concurrency,
+    quotas: grant.quotas,
+    budgets: grant.budgets,
     maxOutputTokens: grant.maxOutputTokens,
+    ...spendingView(grant),
     retry5xx: grant.retry5xx,
     dpop: grant.dpop,
     createdAt: time(grant.createdAtMs),
@@ -133,7 +137,10 @@ export function grantText({ grant, tokens }: GrantAndTokens, now: number): strin
       ['addresses', any(grant.addresses, 'any')],
       ['rate', grant.rate ?? 'no limit'],
       ['concurrency', grant.concurrency ?? 'no limit'],
-      ['max output', grant.maxOutputTokens === null ? 'no limit' : `${grant.maxOutputTokens} model tokens a call`],
+      ['quotas', any(grant.quotas, 'none')],
+      ['budgets', any(grant.budgets, 'none')],
+      ['max output', maxOutputText(grant)],
+      ...spendingFacts(grant),
       ['failures', grant.retry5xx ? 'tried again with another key' : 'passed on'],
       ['key of the client', grant.dpop === null ? 'not asked for' : grant.dpop === anyKey ? 'proved with every call' : grant.dpop],
       ['created', time(grant.createdAtMs)],

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { isPromise } from '../lib/maybe.js'
 import type { Entry } from '../stores/records.js'
+import type { SliceState } from '../stores/slices.js'
 import type { Store } from '../stores/store.js'
 
 /** Writes down what happened, in one commit per turn of the event loop, and tells each call when its line is durable. */
@@ -18,12 +19,20 @@ export interface Ledger {
 export interface LedgerDeps {
   readonly store: Pick<Store, 'appendEntries'>
   readonly log: Pick<Logger, 'error' | 'info'>
+  /** What the calls have left of limits' counters, which becomes durable with their entries. */
+  readonly takeChanges?: () => CounterChanges | undefined
+}
+
+export interface CounterChanges {
+  readonly instance: string
+  readonly states: readonly SliceState[]
+  done(committed: boolean): void
 }
 
 const firstRetryMs = 100
 const longestRetryMs = 5000
 
-export function createLedger({ store, log }: LedgerDeps): Ledger {
+export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
   let batch: Entry[] = []
   let callbacks: ((error?: unknown) => void)[] = []
   let scheduled = false
@@ -42,20 +51,21 @@ export function createLedger({ store, log }: LedgerDeps): Ledger {
     batch = []
     callbacks = []
     writing = true
+    const changes = takeChanges?.()
     try {
-      const written = store.appendEntries(entries)
+      const written = store.appendEntries(entries, changes)
       if (isPromise(written)) {
         written.then(
-          () => finish(waiting),
-          error => fail(entries, waiting, error),
+          () => finish(waiting, changes),
+          error => fail(entries, waiting, error, changes),
         )
         return
       }
     } catch (error) {
-      fail(entries, waiting, error)
+      fail(entries, waiting, error, changes)
       return
     }
-    finish(waiting)
+    finish(waiting, changes)
   }
 
   /** One call that cannot take the news keeps it from no other. */
@@ -69,14 +79,16 @@ export function createLedger({ store, log }: LedgerDeps): Ledger {
     }
   }
 
-  function finish(waiting: typeof callbacks): void {
+  function finish(waiting: typeof callbacks, changes: CounterChanges | undefined): void {
     writing = false
+    changes?.done(true)
     tell(waiting)
     wake()
   }
 
-  function fail(entries: Entry[], waiting: typeof callbacks, error: unknown): void {
+  function fail(entries: Entry[], waiting: typeof callbacks, error: unknown, changes: CounterChanges | undefined): void {
     writing = false
+    changes?.done(false)
     owed.push(...entries)
     log.error({ err: error, entries: entries.length }, 'the ledger cannot be written; new calls are refused until it can')
     tell(waiting, error)

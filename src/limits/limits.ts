@@ -1,149 +1,256 @@
 import { SoakpError } from '../errors.js'
-import { BoundedMap } from '../lib/bounded-map.js'
-import { parseRate, type Rate } from '../lib/rate.js'
-import type { GrantRecord } from '../stores/records.js'
+import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import type { LimitRecord } from '../stores/records.js'
+import type { SliceStore } from '../stores/slices.js'
+import { Gauges } from './gauges.js'
+import { Hold, type Spent } from './hold.js'
 import { type RateState, SlidingWindow } from './rate.js'
+import { exhausted, tooFast, tooMany } from './refusals.js'
+import { type CounterRule, type LimitedGrant, type Plan, planOf, type Rule } from './rules.js'
+import { type Changes, createSlices } from './slices.js'
 
-/** What is reserved of a grant's limits before a call leaves. Exactly one of the two endings counts; later ones do nothing. */
-export interface Hold {
-  /** Where the grant's rate stands, if it has one. */
-  readonly rate: RateState | undefined
-  /** The call happened. */
-  settle(): void
-  /** The call never reached a provider: it gives its place back. */
-  release(): void
+export { Hold, type Spent } from './hold.js'
+export type { LimitedGrant } from './rules.js'
+
+/** What is known of a call once its body was looked at. */
+export interface CallFacts {
+  readonly keyId: string
+  /** `null`: it names none, or none that can be told. */
+  readonly model: string | null
+  /** Calls of this kind can name a model, so that one that cannot be told must not pass a limit on models. */
+  readonly mayNameModel: boolean
+  /** The most it can consume, asked for only under a budget. Throws where that has no bound. */
+  worst(quantity: 'microDollars' | 'tokens'): number
 }
 
 export interface Limits {
-  /** Reserves, or throws `rate_limited` or `concurrency_limited` with how long to wait. Checking and taking are one step: racing calls cannot both have the last place. */
-  reserve(grant: LimitedGrant): Hold
-  /** Where its rate stands; nothing is taken. Undefined: it has none. */
-  look(grant: LimitedGrant): RateState | undefined
+  /**
+   * Reserves what every call of the grant takes, or throws `rate_limited`, `concurrency_limited` or `quota_exhausted` with how long to wait. `limits`: the tenant's, beside the grant's
+   * own. Checking and taking are one step: racing calls cannot both have the last place.
+   */
+  reserve(grant: LimitedGrant, limits?: readonly LimitRecord[]): MaybePromise<Hold>
+  /** Reserves the rest: budgets, and what limits the call's model and key. Throws as `reserve`, and `budget_exhausted`, `model_unknown`; what is held so far stays held. */
+  admit(hold: Hold, facts: CallFacts): MaybePromise<void>
+  /** Another key answers: what limits that one. Throws as `admit`. */
+  admitKey(hold: Hold, facts: CallFacts): MaybePromise<void>
+  /** Whether `admit` will ask for a model or a cost, so that the body has to be read. */
+  asks(hold: Hold, keyIds: readonly string[]): { readonly model: boolean; readonly cost: boolean }
+  /** Holds more where more has been consumed than is held, and `ahead` of it. Resolves with why it cannot go on. */
+  cover(hold: Hold, spent: Spent, ahead: Spent): MaybePromise<SoakpError | undefined>
+  /** Where the nearest limit stands that counts calls; nothing is taken. Undefined: there is none. */
+  look(grant: LimitedGrant, limits?: readonly LimitRecord[]): RateState | undefined
+  /** What calls have left of counters, for the commit that holds their entries. */
+  takeChanges(): Changes | undefined
+  /** To be called when no call is open any more. */
+  close(): Promise<void>
 }
 
-/** A grant has its limits; that of an app's user has the app's above them, which all its users share. */
-type LimitedGrant = Pick<GrantRecord, 'id' | 'rate' | 'concurrency' | 'app'>
-type Limited = Pick<GrantRecord, 'id' | 'rate' | 'concurrency'>
-
-interface GrantState {
-  window: SlidingWindow
-  /** Its slots are fractions of this; a rate over another length counts anew. */
-  windowMs: number
-  open: number
-  /** Held or used since then; a state that nothing refers to any more is dropped. */
-  usedAtMs: number
+export interface LimitsDeps {
+  readonly store: SliceStore
+  /** Epoch milliseconds. */
+  readonly now: () => number
 }
 
-const sweepEvery = 10_000
+const noLimits: readonly LimitRecord[] = []
 
-export function createLimits(now: () => number): Limits {
-  const states = new Map<string, GrantState>()
-  const rates = new BoundedMap<string, Rate>(1000)
-  let sinceSweep = 0
+/** One counter that a call needs a part of. */
+interface Need {
+  readonly rule: Rule
+  readonly counter: CounterRule
+  readonly amount: number
+}
 
-  function rateOf(text: string): Rate {
-    const known = rates.get(text)
-    if (known) return known
-    const rate = parseRate(text)
-    // a rule that cannot be read refuses, it does not open
-    if (!rate) throw new SoakpError('internal', `The rate ${text} cannot be read.`)
-    rates.set(text, rate)
-    return rate
-  }
+export function createLimits({ store, now }: LimitsDeps): Limits {
+  const gauges = new Gauges()
+  const slices = createSlices({ store, now })
 
-  function stateOf(grantId: string, at: number): GrantState {
-    let state = states.get(grantId)
-    if (!state) {
-      if (++sinceSweep >= sweepEvery) sweep(at)
-      state = { window: new SlidingWindow(), windowMs: 0, open: 0, usedAtMs: at }
-      states.set(grantId, state)
-    }
-    state.usedAtMs = at
-    return state
-  }
-
-  /** Only states that no window can still need are dropped: the longest window is a day. */
-  function sweep(at: number): void {
-    sinceSweep = 0
-    for (const [id, state] of states) if (state.open === 0 && at - state.usedAtMs > 2 * 86_400_000) states.delete(id)
-  }
-
-  function take({ id, rate: text, concurrency }: Limited, whose: string): Hold {
-    if (text === null && concurrency === null) return unlimited
+  function takeGauge(hold: Hold, rule: Rule, keyId: string | undefined): void {
+    const { rate, concurrency } = rule
+    if (!rate && concurrency === null) return
     const at = now()
-    const state = stateOf(id, at)
-    if (concurrency !== null && state.open >= concurrency) {
-      throw new SoakpError('concurrency_limited', `${whose} allows ${concurrency}.`, { retryAfterSeconds: 1 })
+    const gauge = gauges.of(rule.name, at)
+    if (concurrency !== null && gauge.open >= concurrency) throw tooMany(rule)
+    if (rate && rate.windowMs !== gauge.windowMs) {
+      gauge.window = new SlidingWindow()
+      gauge.windowMs = rate.windowMs
     }
-    const rate = text === null ? undefined : rateOf(text)
-    if (rate && rate.windowMs !== state.windowMs) {
-      state.window = new SlidingWindow()
-      state.windowMs = rate.windowMs
+    const state = rate && gauge.window.take(rate, at)
+    if (state && !state.allowed) {
+      hold.rate = state
+      throw tooFast(rule, state.resetMs)
     }
-    const { window } = state
-    const taken = rate && window.take(rate, at)
-    if (taken && !taken.allowed) {
-      throw new SoakpError('rate_limited', `${whose} allows ${text}.`, { retryAfterSeconds: Math.max(1, Math.ceil(taken.resetMs / 1000)) })
-    }
-    state.open++
-    let held = true
-    return {
-      rate: taken,
-      settle() {
-        if (held) state.open--
-        held = false
-      },
-      release() {
-        if (!held) return
-        held = false
-        state.open--
-        if (rate) window.giveBack(rate, at)
-      },
+    hold.rate = tighter(hold.rate, state)
+    hold.addGauge({ gauge, rule, takenAtMs: at, keyId })
+  }
+
+  /** One after the other, so that what an earlier one refuses costs a later one nothing. */
+  function takeCounts(hold: Hold, needs: readonly Need[], keyId: string | undefined, from = 0): MaybePromise<void> {
+    for (let index = from; index < needs.length; index++) {
+      const need = needs[index] as Need
+      const held = takeCount(hold, need, keyId, need.rule.shadow)
+      if (isPromise(held)) return held.then(() => takeCounts(hold, needs, keyId, index + 1))
     }
   }
 
-  function look({ id, rate: text }: Limited): RateState | undefined {
-    const rate = text === null ? undefined : rateOf(text)
-    const state = states.get(id)
-    return rate && (state?.windowMs === rate.windowMs ? state.window : new SlidingWindow()).look(rate, now())
+  function takeCount(hold: Hold, need: Need, keyId: string | undefined, force: boolean): MaybePromise<void> {
+    const { rule, counter, amount } = need
+    const answer = slices.hold({ counter: counter.counter, window: counter.window, limit: counter.limit, amount, force })
+    const heard = ({ slice, isHeld }: { readonly slice: Parameters<typeof exhausted>[2]; readonly isHeld: boolean }) => {
+      if (counter.quantity === 'calls') hold.rate = tighter(hold.rate, stateOf(counter, slice, now()))
+      if (!isHeld) throw exhausted(rule, counter, slice, amount, now())
+      hold.addCount({ rule, counter, slice, amount, keyId })
+      if (force && slice.taken > counter.limit) hold.wouldRefuse ??= counter.quantity === 'calls' ? 'quota_exhausted' : 'budget_exhausted'
+    }
+    return isPromise(answer) ? answer.then(heard) : heard(answer)
+  }
+
+  function reserve(grant: LimitedGrant, limits: readonly LimitRecord[] = noLimits): MaybePromise<Hold> {
+    const plan = planOf(grant, limits)
+    const hold = new Hold(plan, slices)
+    if (plan.rules.length === 0) return hold
+    try {
+      for (const rule of plan.rules) takeGauge(hold, rule, undefined)
+      if (!plan.hasQuotas) return hold
+      const needs = plan.rules.flatMap(rule => rule.quotas.map(counter => ({ rule, counter, amount: 1 })))
+      const taken = takeCounts(hold, needs, undefined)
+      if (!isPromise(taken)) return hold
+      return taken.then(
+        () => hold,
+        error => failed(hold, error),
+      )
+    } catch (error) {
+      return failed(hold, error)
+    }
+  }
+
+  function admit(hold: Hold, facts: CallFacts): MaybePromise<void> {
+    const { plan } = hold
+    const key = plan.keys.get(facts.keyId)
+    if (plan.budgeted.length === 0 && plan.models.length === 0 && !key) return
+    const needs: Need[] = []
+    const own = rulesFor(plan.models, facts)
+    const ofKey = key ? [...key.rules, ...rulesFor(key.models, facts)] : []
+    for (const rule of own) takeGauge(hold, rule, undefined)
+    for (const rule of ofKey) takeGauge(hold, rule, facts.keyId)
+    for (const rule of own) for (const counter of rule.quotas) needs.push({ rule, counter, amount: 1 })
+    addBudgets(needs, [...plan.budgeted, ...own], facts)
+    const taken = takeCounts(hold, needs, undefined)
+    return isPromise(taken) ? taken.then(() => takeOfKey(hold, ofKey, facts)) : takeOfKey(hold, ofKey, facts)
+  }
+
+  function takeOfKey(hold: Hold, rules: readonly Rule[], facts: CallFacts): MaybePromise<void> {
+    if (rules.length === 0) return
+    const needs: Need[] = rules.flatMap(rule => rule.quotas.map(counter => ({ rule, counter, amount: 1 })))
+    addBudgets(needs, rules, facts)
+    return takeCounts(hold, needs, facts.keyId)
+  }
+
+  function cover(hold: Hold, spent: Spent, ahead: Spent): MaybePromise<SoakpError | undefined> {
+    const needs: Need[] = []
+    for (const { rule, counter, amount } of hold.budgets) {
+      if (counter.quantity === 'calls') continue
+      const lacking = (spent[counter.quantity] ?? 0) - amount
+      const wanted = lacking + (ahead[counter.quantity] ?? 0)
+      if (lacking >= 0 && wanted > 0) needs.push({ rule, counter, amount: wanted })
+    }
+    if (needs.length === 0) return undefined
+    try {
+      const taken = takeCounts(hold, needs, undefined)
+      return isPromise(taken) ? taken.then(() => undefined, asRefusal) : undefined
+    } catch (error) {
+      return asRefusal(error)
+    }
   }
 
   return {
-    reserve(grant) {
-      const own = take(grant, 'It')
-      const { app } = grant
-      if (!app || (app.rate === null && app.concurrency === null)) return own
-      try {
-        return both(own, take(app, 'For all its users together, the app'))
-      } catch (error) {
-        own.release()
-        throw error
-      }
+    reserve,
+    admit,
+    cover,
+
+    admitKey(hold, facts) {
+      const key = hold.plan.keys.get(facts.keyId)
+      if (!key) return
+      const rules = [...key.rules, ...rulesFor(key.models, facts)]
+      for (const rule of rules) takeGauge(hold, rule, facts.keyId)
+      return takeOfKey(hold, rules, facts)
     },
 
-    look(grant) {
-      return tighter(look(grant), grant.app && look(grant.app))
+    asks({ plan }, keyIds) {
+      const keys = plan.keys.size === 0 ? [] : keyIds.flatMap(id => plan.keys.get(id) ?? [])
+      const models = [plan, ...keys].flatMap(part => part.models)
+      const cost = plan.budgeted.length > 0 || [...models, ...keys.flatMap(key => key.rules)].some(rule => rule.budgets.length > 0)
+      return { model: models.length > 0, cost }
     },
+
+    look(grant, limits = noLimits) {
+      let nearest: RateState | undefined
+      for (const rule of planOf(grant, limits).rules) {
+        const gauge = gauges.get(rule.name)
+        if (rule.rate)
+          nearest = tighter(nearest, (gauge?.windowMs === rule.rate.windowMs ? gauge.window : new SlidingWindow()).look(rule.rate, now()))
+        for (const counter of rule.quotas) {
+          const slice = slices.look(counter.counter, counter.window)
+          if (slice) nearest = tighter(nearest, stateOf(counter, slice, now()))
+        }
+      }
+      return nearest
+    },
+
+    takeChanges: slices.takeChanges,
+    close: slices.close,
   }
 }
 
-/** A user's and the app's: a call needs a place in either. */
-function both(own: Hold, above: Hold): Hold {
-  return {
-    rate: tighter(own.rate, above.rate),
-    settle() {
-      own.settle()
-      above.settle()
-    },
-    release() {
-      own.release()
-      above.release()
-    },
+/** Those that count calls of this model. Throws `model_unknown` where that cannot be told. */
+function rulesFor(rules: Plan['models'], { model, mayNameModel }: CallFacts): readonly Rule[] {
+  if (rules.length === 0) return rules
+  if (model !== null) return rules.filter(rule => rule.matches(model))
+  const [rule] = rules
+  if (!mayNameModel || !rule) return []
+  throw new SoakpError('model_unknown', `${rule.whose} is limited, and this call names no model.`)
+}
+
+function addBudgets(needs: Need[], rules: readonly Rule[], facts: CallFacts): void {
+  for (const rule of rules) {
+    for (const counter of rule.budgets) {
+      const { quantity } = counter
+      const amount = quantity === 'calls' ? 1 : facts.worst(quantity)
+      needs.push({ rule, counter, amount })
+    }
   }
+}
+
+function failed(hold: Hold, error: unknown): never {
+  hold.release()
+  throw error instanceof SoakpError ? withState(error, hold) : error
+}
+
+const statesOfRefusals = new WeakMap<SoakpError, RateState>()
+
+function withState(error: SoakpError, { rate }: Hold): SoakpError {
+  if (rate) statesOfRefusals.set(error, rate)
+  return error
+}
+
+/** Where the limit stood that refused the call. */
+export function stateOfRefusal(error: SoakpError): RateState | undefined {
+  return statesOfRefusals.get(error)
+}
+
+/** A store that fails does not refuse what is under way: what it lacks is held when the store can. */
+function asRefusal(error: unknown): SoakpError | undefined {
+  return error instanceof SoakpError && error.code === 'budget_exhausted' ? error : undefined
+}
+
+function stateOf(
+  { limit }: CounterRule,
+  { taken, windowEndMs }: { readonly taken: number; readonly windowEndMs: number },
+  now: number,
+): RateState {
+  const remaining = Math.max(0, limit - taken)
+  return { allowed: remaining > 0, limit, remaining, resetMs: Math.max(0, windowEndMs - now) }
 }
 
 function tighter(a: RateState | undefined, b: RateState | undefined): RateState | undefined {
   return a && b ? (b.remaining < a.remaining ? b : a) : (a ?? b)
 }
-
-const unlimited: Hold = { rate: undefined, settle() {}, release() {} }

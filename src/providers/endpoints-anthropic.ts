@@ -8,7 +8,7 @@ export const messageModels = json('/model', '/tools/*/model', '/fallbacks/*/mode
 /** The Messages API, relative to the version prefix. */
 export const messagesInference: readonly Endpoint[] = [
   endpoint('inference', 'POST /messages', { models: messageModels, estimate: true }),
-  endpoint('inference', 'POST /messages/count_tokens', { models: messageModels }),
+  endpoint('inference', 'POST /messages/count_tokens', { models: messageModels, free: true }),
 ]
 
 /** All of Anthropic's own API, relative to the version prefix. Source: the @anthropic-ai/sdk package 1.12. */

@@ -16,13 +16,13 @@ export const commonInference: readonly Endpoint[] = [
   endpoint('inference', 'POST /audio/speech', { models: json('/model'), countsText: ['/input'] }),
   endpoint('inference', 'POST /audio/transcriptions', { models: inBodyOrForm }),
   endpoint('inference', 'POST /audio/translations', { models: inBodyOrForm }),
-  endpoint('inference', 'POST /moderations', { models: json('/model') }),
+  endpoint('inference', 'POST /moderations', { models: json('/model'), free: true }),
   endpoint('inference', 'GET /models'),
   endpoint('inference', 'GET /models/{model}', { models: inPath }),
 ]
 
 const inference: readonly Endpoint[] = [
-  endpoint('inference', 'POST /responses/input_tokens', { models: responseModels }),
+  endpoint('inference', 'POST /responses/input_tokens', { models: responseModels, free: true }),
   endpoint('inference', 'POST /responses/compact', { models: responseModels, estimate: true }),
   endpoint('inference', 'GET /responses', { models: [{ in: 'query', name: 'model' }] }),
   endpoint('inference', 'GET /realtime', { models: [{ in: 'query', name: 'model' }] }),

@@ -20,7 +20,7 @@ export const geminiRows: readonly Endpoint[] = [
   endpoint('inference', 'POST /models/{model}:batchEmbedContents', { models: several, estimate: 'input' }),
   endpoint('inference', 'POST /models/{model}:embedText', { models: generate, estimate: 'input' }),
   endpoint('inference', 'POST /models/{model}:batchEmbedText', { models: several, estimate: 'input' }),
-  endpoint('inference', 'POST /models/{model}:countTokens', { models: count }),
+  endpoint('inference', 'POST /models/{model}:countTokens', { models: count, free: true }),
   endpoint('inference', 'POST /models/{model}:countTextTokens', { models: generate }),
   endpoint('inference', 'POST /models/{model}:countMessageTokens', { models: generate }),
   endpoint('inference', 'POST /models/{model}:computeTokens', { models: generate }),

@@ -55,6 +55,8 @@ export interface Endpoint {
   readonly dialect?: Dialect
   /** What of the request is billed where the reply does not tell: the characters of the texts at these JSON pointers. Recorded as estimated. */
   readonly countsText?: readonly string[]
+  /** Billed with nothing. */
+  readonly free?: true
   /** A call that succeeds is billed as one of these, where the reply does not tell. Recorded as estimated. */
   readonly perCall?: UsageUnit
 }

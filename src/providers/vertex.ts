@@ -35,7 +35,7 @@ const ofOthers = { models: [...inPath, ...json('/model')], estimate: true, diale
 const gemini: readonly Endpoint[] = [
   endpoint('inference', 'POST /{model}:generateContent', generating),
   endpoint('inference', 'POST /{model}:streamGenerateContent', generating),
-  endpoint('inference', 'POST /{model}:countTokens', { models: inPath }),
+  endpoint('inference', 'POST /{model}:countTokens', { models: inPath, free: true }),
   endpoint('inference', 'POST /{model}:computeTokens', { models: inPath }),
   endpoint('inference', 'POST /{model}:embedContent', { models: inPath, estimate: 'input' }),
   endpoint('inference', 'POST /{model}:predict', embedding),

@@ -6,6 +6,7 @@ import type { Secret } from '../lib/secret.js'
 import { concernsCallOnly, quotaSpent, retryDelayMs } from '../providers/index.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
+import type { Admission } from './admission.js'
 import { routeOf } from './authorize.js'
 import { restName } from './choose.js'
 import { Delivery, type DeliveryDeps } from './delivery.js'
@@ -37,6 +38,7 @@ export interface AttemptsDeps {
   readonly book: Pick<Book, 'record' | 'recordAttempt' | 'refuse'>
   readonly rests: Rests
   readonly failover: Failover
+  readonly admission: Pick<Admission, 'changeKey'>
   readonly tellVerdict: TellVerdict
   /** How long the client may leave its reply unread. */
   readonly patienceMs: number
@@ -51,7 +53,7 @@ export interface AttemptsDeps {
 type UploadWait = Pick<AttemptsDeps, 'uploadPatienceMs' | 'clock'>
 
 export function createAttempts(deps: AttemptsDeps): Attempts {
-  const { vault, outbound, book, rests, failover, tellVerdict, patienceMs, uploadPatienceMs, clock, now } = deps
+  const { vault, outbound, book, rests, failover, admission, tellVerdict, patienceMs, uploadPatienceMs, clock, now } = deps
   const wait = { uploadPatienceMs, clock }
   /** Keys whose provider refused to be asked for usage, with the endpoint. */
   const neverAsk = new Set<string>()
@@ -101,11 +103,14 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   function again(exchange: Exchange, key: KeyRecord, soFar: Ending): void {
     if (exchange.recorded) return
     book.recordAttempt(exchange, soFar)
+    const left = exchange.key
     exchange.key = key
     exchange.provider = routeOf(key).provider
     exchange.upstreamRequestId = null
     try {
-      start(exchange, key)
+      const admitted = admission.changeKey(exchange, left, key)
+      if (admitted) admitted.then(() => start(exchange, key)).catch(error => book.refuse(exchange, toSoakpError(error)))
+      else start(exchange, key)
     } catch (error) {
       book.refuse(exchange, toSoakpError(error))
     }

@@ -1,4 +1,5 @@
 import type { LiveGrant } from '../access/access.js'
+import type { ErrorCode } from '../errors.js'
 import type { BagMember } from '../lib/bag.js'
 import type { Hold } from '../limits/limits.js'
 import type { Charge } from '../prices/prices.js'
@@ -16,6 +17,11 @@ export interface Inspected {
   readonly original: Buffer
   /** The question for usage is ours: its answer is taken out again. */
   readonly injectedUsage: boolean
+  /** Most output it asks for, of each of `choices`; undefined where it does not say, or not as a plain count. */
+  readonly maxOutput?: number | undefined
+  readonly choices?: number
+  /** It names several models, any of which may answer. */
+  readonly severalModels?: boolean
   /** How many characters of it are billed, where the reply will not tell. */
   readonly characters?: number
   /** The question was put and refused; this is the call without it. */
@@ -54,6 +60,8 @@ export interface Exchange extends BagMember {
   endpoint: Endpoint | undefined
   model: string | null
   hold: Hold | undefined
+  /** What limits will ask of its body. */
+  asks: { readonly model: boolean; readonly cost: boolean } | undefined
   key: KeyRecord | undefined
   /** What a call to the unified endpoint was found to be. */
   unified: UnifiedCall | undefined
@@ -104,6 +112,7 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     endpoint: undefined,
     model: null,
     hold: undefined,
+    asks: undefined,
     key: undefined,
     unified: undefined,
     rivals: undefined,
@@ -161,7 +170,7 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, ch
     model: (exchange.model ?? ending.model ?? null)?.slice(0, longest) ?? null,
     status: ending.status,
     outcome: ending.outcome,
-    errorCode: ending.errorCode,
+    errorCode: ending.errorCode ?? marked(exchange),
     usageSource: ending.usageSource ?? 'none',
     inputTokens: usage?.inputTokens ?? 0,
     outputTokens: usage?.outputTokens ?? 0,
@@ -181,6 +190,12 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, ch
     address: call.address,
     upstreamRequestId: exchange.upstreamRequestId,
   }
+}
+
+/** A call that went through although a limit that is only watched would have refused it, or that took more than was held for it. */
+function marked({ hold }: Exchange): ErrorCode | null {
+  if (!hold) return null
+  return hold.isOverrun ? 'budget_overrun' : hold.wouldRefuse
 }
 
 /** Of a text that a client chose, so much is written down. */

@@ -53,7 +53,17 @@ const mayGenerate = (method: string | undefined) => method !== 'GET' && method !
 
 /** Whether a rule of the grant depends on what this call's body says. */
 function isRuled(exchange: Exchange, rules: Rules, grant: GrantRecord): boolean {
-  return rules.limitsModels || (grant.maxOutputTokens !== null && exchange.endpoint?.estimate === true)
+  return (
+    rules.limitsModels ||
+    exchange.asks?.model === true ||
+    isCosted(exchange) ||
+    (grant.maxOutputTokens !== null && exchange.endpoint?.estimate === true)
+  )
+}
+
+/** A budget depends on what it asks for. */
+function isCosted({ asks, endpoint }: Exchange): boolean {
+  return asks?.cost === true && endpoint !== undefined && (endpoint.estimate !== undefined || endpoint.countsText !== undefined)
 }
 
 /** A body in another charset than UTF-8 may hold other names than the ones seen in its bytes. */
@@ -124,10 +134,21 @@ export function inspectBody(
   exchange.model = models[0] ?? null
   judgeModels(rules, models, endpoint)
   judgeOutput(grant, endpoint, outputs, choices)
-  if (characters > 0) return { body, original: body, injectedUsage: false, characters }
-  if (!mayAsk || !endpoint.includeUsage || !streams) return { body, original: body, injectedUsage: false }
+  const asked = { original: body, maxOutput: mostOf(outputs), choices, severalModels: new Set(models).size > 1 }
+  if (characters > 0) return { ...asked, body, injectedUsage: false, characters }
+  if (!mayAsk || !endpoint.includeUsage || !streams) return { ...asked, body, injectedUsage: false }
   const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
-  return { body: splice.body, original: body, injectedUsage: splice.injected }
+  return { ...asked, body: splice.body, injectedUsage: splice.injected }
+}
+
+/** The largest of what was stated, if all of it is plain counts. */
+function mostOf(outputs: readonly Found['value'][]): number | undefined {
+  let most: number | undefined
+  for (const value of outputs) {
+    if (typeof value !== 'number' || !(value >= 0)) return undefined
+    most = Math.max(most ?? 0, Math.ceil(value))
+  }
+  return most
 }
 
 /** Providers bill an emoji as one character, not as the two that a string has. */

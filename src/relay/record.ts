@@ -8,6 +8,7 @@ import type { Charge, Prices } from '../prices/prices.js'
 import { isWhole, streamed, type WholeResponse } from './call.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
+import { heldMoney, spentBy } from './settle.js'
 
 /** Open calls: they are answered once, recorded once, and can be ended. */
 export interface Book {
@@ -87,23 +88,26 @@ export function createBook({ ledger, policy, prices, log, clock }: BookDeps): Bo
     }
   }
 
-  function settleHold(exchange: Exchange, ending: Ending): void {
+  function settleHold(exchange: Exchange, ending: Ending, cost: number | undefined): void {
     const left = exchange.arrived || (exchange.attempt > 0 && !neverArrived.has(ending.errorCode ?? ''))
     // a client that resets its stream has used its rate, however early it did
-    if (left || ending.outcome === 'client_gone') exchange.hold?.settle()
+    if (left || ending.outcome === 'client_gone') exchange.hold?.settle(spentBy(exchange, ending, cost))
     else exchange.hold?.release()
   }
 
-  /** What it costs, where it consumed anything and that has a price. */
-  function chargeOf({ call, model }: Exchange, { usage, model: answered }: Ending): Charge | undefined {
-    if (usage === undefined) return undefined
-    return prices.charge({ provider: call.provider, requested: model, answered, at: call.startedAtMs }, usage)
+  /** What it costs, where it consumed anything and that has a price; what has none costs, under a budget, what was held for it. */
+  function chargeOf(exchange: Exchange, { usage, model: answered, status }: Ending): Charge | undefined {
+    const { call, model } = exchange
+    const charge = usage && prices.charge({ provider: call.provider, requested: model, answered, at: call.startedAtMs }, usage)
+    return charge ?? (usage !== undefined || (status < 400 && exchange.attempt > 0) ? heldMoney(exchange) : undefined)
   }
 
   function recordAttempt(exchange: Exchange, ending: Ending): void {
     if (exchange.recorded || !exchange.grant) return
     if (!neverArrived.has(ending.errorCode ?? '')) exchange.arrived = true
-    ledger.record(entryOf(exchange, exchange.grant, { ...ending, final: false }, chargeOf(exchange, ending), clock()), () => {})
+    const charge = chargeOf(exchange, ending)
+    exchange.hold?.spend(spentBy(exchange, ending, charge?.microDollars ?? 0))
+    ledger.record(entryOf(exchange, exchange.grant, { ...ending, final: false }, charge, clock()), () => {})
   }
 
   function record(exchange: Exchange, ending: Ending, done: (error?: unknown) => void): void {
@@ -111,13 +115,14 @@ export function createBook({ ledger, policy, prices, log, clock }: BookDeps): Bo
     exchange.recorded = true
     exchange.under = undefined
     exchange.clientDeadlineAt = 0
-    settleHold(exchange, ending)
+    const charge = chargeOf(exchange, ending)
+    settleHold(exchange, ending, charge?.microDollars)
     if (!exchange.grant || unwritten.has(ending.errorCode as ErrorCode)) {
       close(exchange)
       done()
       return
     }
-    ledger.record(entryOf(exchange, exchange.grant, ending, chargeOf(exchange, ending), clock()), error => {
+    ledger.record(entryOf(exchange, exchange.grant, ending, charge, clock()), error => {
       close(exchange)
       done(error)
     })

@@ -2,6 +2,8 @@ import { challengeOf } from '../access/dpop.js'
 import { rulesOf } from '../access/rules.js'
 import { errors, SoakpError } from '../errors.js'
 import { corsHeaders } from '../lib/cors.js'
+import { stateOfRefusal } from '../limits/limits.js'
+import type { RateState } from '../limits/rate.js'
 import { findDialect } from '../providers/index.js'
 import type { Dialect } from '../providers/provider.js'
 import type { Exchange } from './exchange.js'
@@ -36,7 +38,7 @@ export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
     String(body.length),
     'cache-control',
     'no-store',
-    ...ownHeaders(exchange),
+    ...ownHeaders(exchange, stateOfRefusal(error)),
   ]
   if (!error.retryable) headers.push('x-should-retry', 'false')
   if (error.waitSeconds !== undefined) headers.push('retry-after', String(error.waitSeconds))
@@ -46,10 +48,10 @@ export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
 }
 
 /** Headers of every reply on a relay route, ours or a provider's: id, limits, and what a browser needs. */
-export function ownHeaders(exchange: Exchange): string[] {
+export function ownHeaders(exchange: Exchange, refusedBy?: RateState): string[] {
   const headers = [...standingHeaders, 'x-request-id', exchange.call.id]
   if (exchange.dpopNonce !== undefined) headers.push('dpop-nonce', exchange.dpopNonce)
-  const rate = exchange.hold?.rate
+  const rate = refusedBy ?? exchange.hold?.rate
   if (rate) {
     headers.push('ratelimit-limit', String(rate.limit), 'ratelimit-remaining', String(rate.remaining))
     headers.push('ratelimit-reset', String(Math.ceil(rate.resetMs / 1000)))

@@ -14,6 +14,7 @@ import { findProvider, looksLikeProviderKey } from '../providers/index.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Store } from '../stores/store.js'
 import type { Vault } from '../vault/vault.js'
+import { createAdmission } from './admission.js'
 import { createAttempts } from './attempt.js'
 import { createAuthenticator } from './authenticator.js'
 import { authorize, routeOf } from './authorize.js'
@@ -73,10 +74,11 @@ export interface RelayDeps {
 }
 
 export function createRelay(deps: RelayDeps): Relay {
-  const { access, policy, limits, vault, ledger, outbound, settings } = deps
+  const { access, policy, limits, prices, vault, ledger, outbound, settings } = deps
   const clock = () => performance.now()
   const book = createBook({ ...deps, clock })
   const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
+  const admission = createAdmission({ limits, policy, prices })
   const rests = createRests({ ...deps, random: Math.random })
   const chooser = createChooser(rests)
   const sockets = createSockets({ ...deps, book, clock })
@@ -86,6 +88,7 @@ export function createRelay(deps: RelayDeps): Relay {
     book,
     rests,
     failover: createFailover({ access, policy, ledger, chooser, clock }),
+    admission,
     tellVerdict: deps.tellVerdict,
     patienceMs: settings.idleTimeoutMs,
     uploadPatienceMs: settings.clientTimeoutMs,
@@ -130,11 +133,17 @@ export function createRelay(deps: RelayDeps): Relay {
     const keys = policy.keys(exchange.grant.record.tenant, exchange.call.provider)
     const key = authorize(exchange, isPromise(keys) ? await keys : keys)
     exchange.key = key
-    exchange.hold ??= limits.reserve(exchange.grant.record)
+    if (!exchange.hold) {
+      const reserved = admission.reserve(exchange, exchange.grant.record)
+      if (reserved) await reserved
+    }
     if (exchange.stopped) throw new SoakpError('client_gone')
-    if (call.upgrade) return sockets.start(exchange, exchange.rivals ? chosen(exchange, exchange.rivals) : key)
-    await takeBody(exchange, exchange.grant)
-    attempts.start(exchange, exchange.rivals ? chosen(exchange, exchange.rivals) : key)
+    if (!call.upgrade) await takeBody(exchange, exchange.grant)
+    const chosenKey = exchange.rivals ? chosen(exchange, exchange.rivals) : key
+    const admitted = admission.admit(exchange, chosenKey)
+    if (admitted) await admitted
+    if (call.upgrade) sockets.start(exchange, chosenKey)
+    else attempts.start(exchange, chosenKey)
   }
 
   function chosen(exchange: Exchange, rivals: Rivals): KeyRecord {
@@ -156,7 +165,7 @@ export function createRelay(deps: RelayDeps): Relay {
   async function takeUnified(exchange: Exchange, { record }: LiveGrant): Promise<'answered' | 'addressed'> {
     const route = openUnified(exchange)
     if (route.kind === 'call') {
-      exchange.hold = limits.reserve(record)
+      await admission.reserve(exchange, record)
       if (exchange.head?.expectsContinue) exchange.call.response.writeContinue()
       const body = exchange.head?.hasBody ? await read(exchange) : Buffer.alloc(0)
       await addressUnified(exchange, route.speaks, body, policy)
@@ -164,7 +173,7 @@ export function createRelay(deps: RelayDeps): Relay {
       await policy.refresh()
       return 'addressed'
     }
-    exchange.hold = limits.reserve(record)
+    await admission.reserve(exchange, record)
     // providers are asked for it, so it uses the rate as any call does
     exchange.attempt = 1
     const document = route.kind === 'models' ? await models.all(exchange) : await models.one(exchange, route.id)

@@ -1,4 +1,5 @@
 import type { Entry, UsageDimension, UsageQuery, UsageRow } from './records.js'
+import type { SliceStore } from './slices.js'
 import type { Store } from './store.js'
 
 /** The ledger of a process that keeps nothing is bounded: the oldest entries make room. */
@@ -7,7 +8,7 @@ const maxEntries = 100_000
 type Ledger = Pick<Store, 'appendEntries' | 'listEntries' | 'pageEntries' | 'usage' | 'rollUp' | 'pruneEntries'>
 
 /** Everything is summed up when it is asked for. */
-export function memoryLedger(): Ledger {
+export function memoryLedger(slices: Pick<SliceStore, 'settleSlices'>): Ledger {
   let entries: Entry[] = []
   /** How many were dropped from the front: the number of the first entry there is. */
   let dropped = 0
@@ -18,7 +19,8 @@ export function memoryLedger(): Ledger {
   }
 
   return {
-    appendEntries: added => {
+    appendEntries: (added, changed) => {
+      if (changed) slices.settleSlices(changed.instance, changed.states)
       entries.push(...added)
       if (entries.length > 2 * maxEntries) drop(entries.length - maxEntries)
     },

@@ -1,6 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { memoryApps } from './memory-apps.js'
 import { memoryLedger } from './memory-ledger.js'
+import { memoryLimits, memorySlices } from './memory-limits.js'
 import type { AliasRecord, GrantRecord, KeyRecord, PriceRecord, RestRecord, TokenRecord } from './records.js'
 import type { Store, StoreKind } from './store.js'
 
@@ -18,6 +19,7 @@ function openMemory(): Store {
   const aliases = new Map<string, AliasRecord>()
   const prices = new Map<string, PriceRecord>()
   let generation = 1
+  const slices = memorySlices()
 
   return {
     policyGeneration: () => generation,
@@ -84,6 +86,8 @@ function openMemory(): Store {
     },
 
     ...memoryApps(() => generation++),
+    ...memoryLimits(() => generation++),
+    ...slices,
 
     putAlias: alias => {
       const name = `${alias.tenant}/${alias.name}`
@@ -97,7 +101,7 @@ function openMemory(): Store {
       return removed
     },
 
-    ...memoryLedger(),
+    ...memoryLedger(slices),
 
     putPrice: price => {
       prices.set(`${price.provider}/${price.model} ${price.fromMs}`, structuredClone(price))

@@ -9,6 +9,11 @@ export {
   usageFilters,
 } from './usage-records.js'
 
+import type { AppLimits } from './limit-record.js'
+
+export { type LimitKind, type LimitRecord, limitKinds } from './limit-record.js'
+export type { RestRecord } from './rest-record.js'
+
 /** What the store keeps. Times are epoch milliseconds; `null` is "not so" or "never". Only ciphertext of secrets is ever in here. */
 
 export type KeyState = 'active' | 'disabled'
@@ -49,17 +54,6 @@ export interface KeyRecord {
   readonly rotatedAtMs: number | null
 }
 
-/** A key that is passed over for a while. A daemon keeps its rests in memory; the longer ones are written down for others to see. */
-export interface RestRecord {
-  readonly keyId: string
-  /** Empty: whatever the model. */
-  readonly model: string
-  readonly sinceMs: number
-  readonly untilMs: number
-  /** What the provider answered; 0: nothing. */
-  readonly status: number
-}
-
 /** `GrantRecord.dpop` of a grant whose tokens are each bound to a key of the client's choice. */
 export const anyKey = 'any'
 
@@ -93,13 +87,25 @@ export interface GrantRecord {
   readonly retry5xx: boolean
   /** Its tokens open nothing without a proof of a key that the client holds (RFC 9449): of the key with this thumbprint, or, `anyKey`, of the one that each is bound to. `null`: none is asked for. */
   readonly dpop: string | null
+  /** Calls in calendar windows: `1000/day`. */
+  readonly quotas: readonly string[]
+  /** Money or model tokens in calendar windows: `5.00usd/month`, `1000000tokens/day`. */
+  readonly budgets: readonly string[]
+  /** What is held for a call whose worst cost has no bound; `null`: such a call is refused under a budget. */
+  readonly maxCallMicroDollars: number | null
+  /** A call that asks for more output than `maxOutputTokens`, or does not say how much, is given as much as that instead of being refused. */
+  readonly clampOutput: boolean
+  /** Quotas and budgets refuse nothing; who would have been refused is written down. */
+  readonly shadow: boolean
+  /** A stream that passes a budget midway goes on to its end. */
+  readonly letFinish: boolean
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly revokedAtMs: number | null
   /** Streams open at the revocation are to be cut too. */
   readonly cutStreams: boolean
   /** Of an app's user: whose app, and its own limits, which stand above the user's. Never stored: such a grant is put together from `AppRecord` and `AppUserRecord`. */
-  readonly app?: { readonly id: string; readonly rate: string | null; readonly concurrency: number | null }
+  readonly app?: AppLimits & { readonly id: string }
   /** Globs that an access token narrowed itself to, beside `models`. Never stored. */
   readonly narrowedTo?: readonly string[]
 }
@@ -148,12 +154,20 @@ export interface AppRecord {
   readonly retry5xx: boolean
   /** Every access token is bound to a key that the user's client holds. */
   readonly dpop: boolean
+  readonly maxCallMicroDollars: number | null
+  readonly clampOutput: boolean
+  readonly shadow: boolean
+  readonly letFinish: boolean
   /** Of all users together. */
   readonly rate: string | null
   readonly concurrency: number | null
+  readonly quotas: readonly string[]
+  readonly budgets: readonly string[]
   /** Of each user. */
   readonly userRate: string | null
   readonly userConcurrency: number | null
+  readonly userQuotas: readonly string[]
+  readonly userBudgets: readonly string[]
   /** How long a user's access token lasts, at most. */
   readonly userTtlMs: number
   /** How long one can be exchanged for a new one, counted from when the backend vouched for the user; 0: never. */
@@ -245,7 +259,7 @@ export interface Entry {
   /** What the client was answered; 499 where it had gone. Of an attempt that was not the last: what the provider answered, or what its failure is called in our words. */
   readonly status: number
   readonly outcome: Outcome
-  /** A code of errors.ts, where we refused or failed. */
+  /** A code of errors.ts, where we refused or failed. With the outcome `ok`: which limit would have refused it if it were not only watched, or `budget_overrun`. */
   readonly errorCode: string | null
   readonly usageSource: UsageSource
   readonly inputTokens: number

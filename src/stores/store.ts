@@ -8,12 +8,15 @@ import type {
   GrantRecord,
   IssuerRecord,
   KeyRecord,
+  LimitKind,
+  LimitRecord,
   PriceRecord,
   RestRecord,
   TokenRecord,
   UsageQuery,
   UsageRow,
 } from './records.js'
+import type { SliceState, SliceStore } from './slices.js'
 
 /** What a change may touch of a record; everything else is fixed when it is made. */
 export type KeyPatch = Partial<
@@ -48,7 +51,7 @@ export interface AppUserAndTokens {
  * (`undefined`, `false`), never an error. I/O trouble is a SoakpError: `store_locked`, `store_full`, `store_damaged`, `store_unavailable`, with the
  * driver's error as its cause; after one, nothing of the attempted change is kept.
  */
-export interface Store {
+export interface Store extends SliceStore {
   /**
    * A number that rises with every committed change to keys, grants, tokens, apps or issuers, by whichever process; but not for `keepAppUser`, `spend` and `pruneApps`, after
    * which nothing that anybody remembers is wrong. Called for the head of every call: it must cost
@@ -114,8 +117,17 @@ export interface Store {
   listAliases(tenant: string): MaybePromise<AliasRecord[]>
   removeAlias(tenant: string, name: string): MaybePromise<boolean>
 
-  /** All of them in one commit, in this order; none if it fails. */
-  appendEntries(entries: readonly Entry[]): MaybePromise<void>
+  /** Makes it, or replaces the one on the same thing and models. */
+  putLimit(limit: LimitRecord): MaybePromise<void>
+  /** By what they are on and their models. */
+  listLimits(tenant: string): MaybePromise<LimitRecord[]>
+  removeLimit(tenant: string, kind: LimitKind, subject: string, model: string): MaybePromise<boolean>
+
+  /** All of them in one commit, in this order, and with them what they leave of an instance's slices; none if it fails. */
+  appendEntries(
+    entries: readonly Entry[],
+    slices?: { readonly instance: string; readonly states: readonly SliceState[] },
+  ): MaybePromise<void>
   /** Oldest first. */
   listEntries(filter: { sinceMs?: number; id?: string; limit?: number }): MaybePromise<Entry[]>
   /** As `listEntries`, at most `limit` at a time, from behind `after` on: for any number of them. */

@@ -2,14 +2,14 @@ import t from 'tap'
 import type { SoakpError } from '../../src/errors.js'
 import type { Rate } from '../../src/lib/rate.js'
 import { createGuessing } from '../../src/limits/guessing.js'
-import { createLimits } from '../../src/limits/limits.js'
 import { SlidingWindow } from '../../src/limits/rate.js'
+import { limitsAt } from '../support/limits.js'
 import { aGrant } from '../support/records.js'
 
 const perMinute: Rate = { count: 5, windowMs: 60_000 }
 
 t.test('of forty racing calls on a rate of five, exactly five leave', async t => {
-  const limits = createLimits(() => 1_000_000)
+  const limits = limitsAt(() => 1_000_000)
   const grant = aGrant({ rate: '5/m' })
   const tries = Array.from({ length: 40 }, () => {
     try {
@@ -23,7 +23,7 @@ t.test('of forty racing calls on a rate of five, exactly five leave', async t =>
 })
 
 t.test('a call that never reached a provider gives its place back, once', async t => {
-  const limits = createLimits(() => 1_000_000)
+  const limits = limitsAt(() => 1_000_000)
   const grant = aGrant({ rate: '5/m' })
   const holds = Array.from({ length: 5 }, () => limits.reserve(grant))
   holds[0]?.release()
@@ -61,7 +61,7 @@ t.test('a clock that steps back reopens nothing', async t => {
 })
 
 t.test('as many calls are open at once as the grant allows, and an ended one makes room', async t => {
-  const limits = createLimits(() => 0)
+  const limits = limitsAt(() => 0)
   const grant = aGrant({ concurrency: 2 })
   const first = limits.reserve(grant)
   limits.reserve(grant)
@@ -83,7 +83,7 @@ t.test('guessing from one address, or one /64, is stopped, and its neighbours ar
 
 t.test('a rate that is changed to another length of time counts anew, and lets go again in its own time', async t => {
   let now = 1_700_000_000_000
-  const limits = createLimits(() => now)
+  const limits = limitsAt(() => now)
   const id = aGrant({}).id
   const hourly = aGrant({ id, rate: '5/h' })
   const daily = aGrant({ id, rate: '5/d' })

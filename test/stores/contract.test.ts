@@ -1,5 +1,9 @@
 import t from 'tap'
 import { stores } from '../../src/stores/index.js'
+import { sliceContract } from '../contracts/slices.js'
 import { storeContract } from '../contracts/store.js'
 
-for (const kind of stores) storeContract(t, kind)
+for (const kind of stores) {
+  storeContract(t, kind)
+  sliceContract(t, kind)
+}

@@ -42,6 +42,10 @@ import { keySet } from './key-set.js'
 import { keyShow } from './key-show.js'
 import { keyVerify } from './key-verify.js'
 import { keyWake } from './key-wake.js'
+import { limitList } from './limit-list.js'
+import { limitRemove } from './limit-remove.js'
+import { limitSet } from './limit-set.js'
+import { limitShow } from './limit-show.js'
 import { masterRotate } from './master-rotate.js'
 import { restore } from './restore.js'
 import { serve } from './serve.js'
@@ -87,6 +91,11 @@ export const commands: readonly (MakeCommand | Group)[] = [
     name: 'issuer',
     description: 'who signs your users in: Firebase, Supabase, Auth0, Clerk, any OpenID Connect provider',
     commands: [issuerAdd, issuerList, issuerShow, issuerCheck, issuerRemove],
+  },
+  {
+    name: 'limit',
+    description: 'limits on keys, users, models and on all calls, and what of them is used',
+    commands: [limitSet, limitList, limitShow, limitRemove],
   },
   {
     name: 'alias',

@@ -4,7 +4,7 @@ import { SoakpError } from '../../errors.js'
 import { anyKey } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
 import { time } from '../format.js'
-import { addGrantOptions, type GrantOptions, readDpop, readScope } from '../token-input.js'
+import { addGrantOptions, type GrantOptions, readDpop, readScope, readSpending } from '../token-input.js'
 import { grantView, scopeText } from '../views.js'
 
 const defaultLifetimeMs = 30 * 86_400_000
@@ -31,7 +31,8 @@ async function create(cli: Cli, options: GrantOptions): Promise<void> {
 }
 
 function wanted(scope: NewGrant['scope'], options: GrantOptions): NewGrant {
-  const { subject, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx, dpop } = options
+  const { subject, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx, dpop, quota, budget } = options
+  const { maxCallMicroDollars, ...spending } = readSpending(options)
   return {
     scope,
     name: options.name ?? 'default',
@@ -46,5 +47,9 @@ function wanted(scope: NewGrant['scope'], options: GrantOptions): NewGrant {
     ...(maxOutput && { maxOutputTokens: maxOutput }),
     ...(retry5xx && { retry5xx }),
     ...(dpop && { dpop: readDpop(dpop) ?? anyKey }),
+    ...(quota && { quotas: quota }),
+    ...(budget && { budgets: budget }),
+    ...spending,
+    ...(maxCallMicroDollars && { maxCallMicroDollars }),
   }
 }

@@ -3,7 +3,7 @@ import { SoakpError } from '../../errors.js'
 import type { GrantPatch } from '../../stores/store.js'
 import type { Cli } from '../cli.js'
 import { time } from '../format.js'
-import { addClearingOptions, addGrantOptions, type GrantOptions, readDpop, readScope } from '../token-input.js'
+import { addClearingOptions, addGrantOptions, type GrantOptions, readDpop, readScope, readSpending } from '../token-input.js'
 import { grantText, grantView } from '../views.js'
 
 /** `soakp token set`: what is given is replaced, the rest stays; the token that is out there goes on working under the new rules. */
@@ -35,7 +35,7 @@ async function set(cli: Cli, id: string, options: GrantOptions): Promise<void> {
 }
 
 function changes(options: GrantOptions, now: number): GrantPatch {
-  const { name, subject, ttl, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx, dpop } = options
+  const { name, subject, ttl, models, endpoints, origin, ip, rate, concurrency, maxOutput, retry5xx, dpop, quota, budget } = options
   return {
     ...(name !== undefined && { name }),
     ...(subject !== undefined && { subject: subject || null }),
@@ -50,5 +50,8 @@ function changes(options: GrantOptions, now: number): GrantPatch {
     ...(maxOutput !== undefined && { maxOutputTokens: maxOutput || null }),
     ...(retry5xx !== undefined && { retry5xx }),
     ...(dpop !== undefined && { dpop: readDpop(dpop) }),
+    ...(quota !== undefined && { quotas: quota || [] }),
+    ...(budget !== undefined && { budgets: budget || [] }),
+    ...readSpending(options),
   }
 }

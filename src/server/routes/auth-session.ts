@@ -24,7 +24,7 @@ export const authSessionRoutes: Routes = (app, { soakp, addressOf, publicUrl, al
         if (error instanceof SoakpError && error.status === 401 && !stillAsking.has(error.code)) return undefined
         throw error
       })
-      return live ? infoBody(live, soakp.limits.look(live.record)) : { active: false }
+      return live ? infoBody(live, soakp.limits.look(live.record, await soakp.policy.limits(live.record.tenant))) : { active: false }
     })
 
     scope.post('/auth/refresh', { bodyLimit: authBodyBytes, schema: { response: tokenAnswer } }, async request => {

@@ -84,7 +84,7 @@ export const authTokenRoutes: Routes = (app, { soakp, addressOf, publicUrl, now 
         const live = await asked().catch(notAlive)
         // of others' users an app learns nothing
         if (live?.record.app?.id !== appOf(request).id) return { active: false }
-        return infoBody(live, soakp.limits.look(live.record))
+        return infoBody(live, soakp.limits.look(live.record, await soakp.policy.limits(live.record.tenant)))
       },
     )
 

@@ -3,9 +3,20 @@ import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
 
-const lists = ['credentials', 'scope', 'models', 'endpoints', 'origins', 'addresses'] as const satisfies readonly (keyof AppRecord)[]
+const lists = [
+  'credentials',
+  'scope',
+  'models',
+  'endpoints',
+  'origins',
+  'addresses',
+  'quotas',
+  'budgets',
+  'userQuotas',
+  'userBudgets',
+] as const satisfies readonly (keyof AppRecord)[]
 type Lists = (typeof lists)[number]
-type Flags = 'retry5xx' | 'dpop' | 'cutStreams'
+type Flags = 'retry5xx' | 'dpop' | 'cutStreams' | 'clampOutput' | 'shadow' | 'letFinish'
 type AppRow = Omit<AppRecord, Lists | Flags> & Readonly<Record<Lists, string>> & Readonly<Record<Flags, number>>
 
 const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof AppRecord)[]
@@ -15,6 +26,10 @@ const changing = [
   'maxOutputTokens',
   'retry5xx',
   'dpop',
+  'maxCallMicroDollars',
+  'clampOutput',
+  'shadow',
+  'letFinish',
   'rate',
   'concurrency',
   'userRate',
@@ -63,8 +78,15 @@ function toRow(app: AppRecord): AppRow {
     endpoints: JSON.stringify(app.endpoints),
     origins: JSON.stringify(app.origins),
     addresses: JSON.stringify(app.addresses),
+    quotas: JSON.stringify(app.quotas),
+    budgets: JSON.stringify(app.budgets),
+    userQuotas: JSON.stringify(app.userQuotas),
+    userBudgets: JSON.stringify(app.userBudgets),
     retry5xx: Number(app.retry5xx),
     dpop: Number(app.dpop),
+    clampOutput: Number(app.clampOutput),
+    shadow: Number(app.shadow),
+    letFinish: Number(app.letFinish),
     cutStreams: Number(app.cutStreams),
   }
 }
@@ -78,8 +100,15 @@ function toRecord(row: AppRow): AppRecord {
     endpoints: JSON.parse(row.endpoints),
     origins: JSON.parse(row.origins),
     addresses: JSON.parse(row.addresses),
+    quotas: JSON.parse(row.quotas),
+    budgets: JSON.parse(row.budgets),
+    userQuotas: JSON.parse(row.userQuotas),
+    userBudgets: JSON.parse(row.userBudgets),
     retry5xx: row.retry5xx === 1,
     dpop: row.dpop === 1,
+    clampOutput: row.clampOutput === 1,
+    shadow: row.shadow === 1,
+    letFinish: row.letFinish === 1,
     cutStreams: row.cutStreams === 1,
   }
 }

@@ -3,6 +3,7 @@ import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
 import { createContexts } from './contexts.js'
 import { hourMs } from './rollups.js'
+import type { SliceQueries } from './slices.js'
 import type { Transactions } from './transactions.js'
 
 /** What differs from call to call; the rest of an entry stands once in `contexts`, for all calls that share it. */
@@ -31,7 +32,12 @@ const columns = [
 type EntryRow = Omit<Entry, 'final'> & { readonly final: number; readonly seq: number }
 type EntryQueries = Pick<Store, 'appendEntries' | 'listEntries' | 'pageEntries'>
 
-export function entryQueries(db: Connection, { read, write }: Transactions, committed: () => void): EntryQueries {
+export function entryQueries(
+  db: Connection,
+  { read, write }: Transactions,
+  slices: Pick<SliceQueries, 'put'>,
+  committed: () => void,
+): EntryQueries {
   const insert = db.prepare(`INSERT INTO entries (context, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`)
   const list = db.prepare<[number, string | null, number], EntryRow>(
     'SELECT * FROM ledger WHERE startedAtMs >= ? AND id = ifnull(?, id) ORDER BY seq LIMIT ?',
@@ -60,10 +66,13 @@ export function entryQueries(db: Connection, { read, write }: Transactions, comm
   }
 
   return {
-    appendEntries: entries => {
-      if (entries.length === 0) return
+    appendEntries: (entries, changed) => {
+      if (entries.length === 0 && !changed) return
       try {
-        write(() => append(entries))
+        write(() => {
+          append(entries)
+          if (changed) slices.put(changed.instance, changed.states)
+        })
       } catch (error) {
         // contexts that were added in this transaction are gone with it
         contexts.forget()

@@ -3,9 +3,9 @@ import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
 
-type Lists = 'scope' | 'models' | 'endpoints' | 'origins' | 'addresses'
-type GrantRow = Omit<GrantRecord, Lists | 'cutStreams' | 'retry5xx' | 'app' | 'narrowedTo'> &
-  Readonly<Record<Lists, string>> & { readonly cutStreams: number; readonly retry5xx: number }
+type Lists = 'scope' | 'models' | 'endpoints' | 'origins' | 'addresses' | 'quotas' | 'budgets'
+type Flags = 'cutStreams' | 'retry5xx' | 'clampOutput' | 'shadow' | 'letFinish'
+type GrantRow = Omit<GrantRecord, Lists | Flags | 'app' | 'narrowedTo'> & Readonly<Record<Lists, string>> & Readonly<Record<Flags, number>>
 
 const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof GrantRecord)[]
 const changing = [
@@ -21,6 +21,12 @@ const changing = [
   'maxOutputTokens',
   'retry5xx',
   'dpop',
+  'quotas',
+  'budgets',
+  'maxCallMicroDollars',
+  'clampOutput',
+  'shadow',
+  'letFinish',
   'expiresAtMs',
   'revokedAtMs',
   'cutStreams',
@@ -82,8 +88,13 @@ function toRow(grant: GrantRecord): GrantRow {
     endpoints: JSON.stringify(grant.endpoints),
     origins: JSON.stringify(grant.origins),
     addresses: JSON.stringify(grant.addresses),
+    quotas: JSON.stringify(grant.quotas),
+    budgets: JSON.stringify(grant.budgets),
     cutStreams: Number(grant.cutStreams),
     retry5xx: Number(grant.retry5xx),
+    clampOutput: Number(grant.clampOutput),
+    shadow: Number(grant.shadow),
+    letFinish: Number(grant.letFinish),
   }
 }
 
@@ -95,7 +106,12 @@ function toRecord(row: GrantRow): GrantRecord {
     endpoints: JSON.parse(row.endpoints),
     origins: JSON.parse(row.origins),
     addresses: JSON.parse(row.addresses),
+    quotas: JSON.parse(row.quotas),
+    budgets: JSON.parse(row.budgets),
     cutStreams: row.cutStreams === 1,
     retry5xx: row.retry5xx === 1,
+    clampOutput: row.clampOutput === 1,
+    shadow: row.shadow === 1,
+    letFinish: row.letFinish === 1,
   }
 }

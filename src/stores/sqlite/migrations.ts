@@ -1,4 +1,5 @@
 import { accounts } from './migration-accounts.js'
+import { spending } from './migration-spending.js'
 
 /** One step of the schema, run in a transaction of its own. Never changed once released: a later step changes what an earlier one made. */
 export type Migration = string
@@ -229,4 +230,5 @@ export const migrations: readonly Migration[] = [
   ALTER TABLE apps ADD COLUMN dpop INTEGER NOT NULL DEFAULT 0;
   `,
   accounts,
+  spending,
 ]

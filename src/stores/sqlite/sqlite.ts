@@ -11,11 +11,13 @@ import { entryQueries } from './entries.js'
 import { grantQueries } from './grants.js'
 import { issuerQueries } from './issuers.js'
 import { keyQueries } from './keys.js'
+import { limitQueries } from './limits.js'
 import { copyTo, isEmpty, migrate } from './migrate.js'
 import { type Migration, migrations } from './migrations.js'
 import { priceQueries } from './prices.js'
 import { restQueries } from './rests.js'
 import { rollupQueries } from './rollups.js'
+import { sliceQueries } from './slices.js'
 import { transactions } from './transactions.js'
 import { usageQueries } from './usage.js'
 
@@ -69,6 +71,7 @@ const maxLogFrames = 16_384
 function store(db: Connection, file: string, now: () => number, checkpointer: Checkpointer): Store {
   const running = transactions(db, file)
   const touch = db.prepare('UPDATE probe SET atMs = ?')
+  const slices = sliceQueries(db, running)
   return {
     policyGeneration: running.generation,
     ...keyQueries(db, running),
@@ -78,10 +81,12 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
     ...appUserQueries(db, running),
     ...issuerQueries(db, running),
     ...aliasQueries(db, running),
-    ...entryQueries(db, running, checkpointer.committed),
     ...rollupQueries(db, running, checkpointer.committed),
     ...usageQueries(db, running),
     ...priceQueries(db, running),
+    ...limitQueries(db, running),
+    ...slices.queries,
+    ...entryQueries(db, running, slices, checkpointer.committed),
     probe: () =>
       running.write(() => {
         touch.run(now())

@@ -1,0 +1,125 @@
+import type { ErrorCode } from '../errors.js'
+import type { Quantity } from '../lib/terms.js'
+import type { Gauge } from './gauges.js'
+import type { RateState } from './rate.js'
+import type { CounterRule, Plan, Rule } from './rules.js'
+import type { Slice } from './slice.js'
+
+/** What a call has consumed. Undefined parts: not known, so that what is held for it counts. */
+export type Spent = Readonly<Partial<Record<'microDollars' | 'tokens', number>>>
+
+export interface HeldGauge {
+  readonly gauge: Gauge
+  readonly rule: Rule
+  readonly takenAtMs: number
+  readonly keyId: string | undefined
+}
+
+export interface HeldCount {
+  readonly rule: Rule
+  readonly counter: CounterRule
+  readonly slice: Slice
+  amount: number
+  readonly keyId: string | undefined
+}
+
+/** How a hold gives back what it holds. */
+export interface Returns {
+  settle(slice: Slice, held: number, used: number): void
+}
+
+/** What is reserved of limits before a call leaves. Exactly one of the two endings counts; later ones do nothing. */
+export class Hold {
+  /** Where the limit stands that is nearest, of those that count calls. */
+  rate: RateState | undefined
+  /** What would have refused the call if it were not only watched. */
+  wouldRefuse: ErrorCode | null = null
+  /** More was consumed than was held for it. */
+  isOverrun = false
+  readonly plan: Plan
+  readonly #returns: Returns
+  #gauges: HeldGauge[] = []
+  #counts: HeldCount[] = []
+  #isOver = false
+
+  constructor(plan: Plan, returns: Returns) {
+    this.plan = plan
+    this.#returns = returns
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Of money and model tokens. */
+  get budgets(): readonly HeldCount[] {
+    return this.#counts.filter(({ counter }) => counter.quantity !== 'calls')
+  }
+
+  addGauge(held: HeldGauge): void {
+    held.gauge.open++
+    this.#gauges.push(held)
+  }
+
+  addCount(held: HeldCount): void {
+    this.#counts.push(held)
+  }
+
+  /** The call happened; `spent`: what it consumed. */
+  settle(spent: Spent = {}): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    for (const held of this.#gauges) held.gauge.open--
+    for (const held of this.#counts) this.#settleCount(held, spent)
+  }
+
+  #settleCount({ slice, counter, amount }: HeldCount, spent: Spent): void {
+    const used = usedOf(counter.quantity, spent) ?? amount
+    if (used > amount) this.isOverrun = true
+    this.#returns.settle(slice, amount, used)
+  }
+
+  /** The call never reached a provider: it gives its place back. */
+  release(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    for (const held of this.#gauges) giveBack(held)
+    for (const { slice, amount } of this.#counts) this.#returns.settle(slice, amount, 0)
+  }
+
+  /** A part of what the call consumes; the call goes on, with so much less held for it. */
+  spend(spent: Spent): void {
+    for (const held of this.#counts) {
+      const used = held.counter.quantity === 'calls' ? 0 : (usedOf(held.counter.quantity, spent) ?? 0)
+      if (used === 0) continue
+      const part = Math.min(used, held.amount)
+      if (used > part) this.isOverrun = true
+      held.amount -= part
+      this.#returns.settle(held.slice, part, used)
+    }
+  }
+
+  /** Another key answers instead of `keyId`. `arrived`: the provider saw the call that was made with it. */
+  leaveKey(keyId: string, arrived: boolean): void {
+    const gauges = this.#gauges.filter(held => held.keyId === keyId)
+    const counts = this.#counts.filter(held => held.keyId === keyId)
+    if (gauges.length + counts.length === 0) return
+    this.#gauges = this.#gauges.filter(held => held.keyId !== keyId)
+    this.#counts = this.#counts.filter(held => held.keyId !== keyId)
+    for (const held of gauges) {
+      if (arrived) held.gauge.open--
+      else giveBack(held)
+    }
+    for (const { slice, amount, counter } of counts)
+      this.#returns.settle(slice, amount, arrived && counter.quantity === 'calls' ? amount : 0)
+  }
+}
+
+function giveBack({ gauge, rule, takenAtMs }: HeldGauge): void {
+  gauge.open--
+  if (rule.rate && rule.rate.windowMs === gauge.windowMs) gauge.window.giveBack(rule.rate, takenAtMs)
+}
+
+function usedOf(quantity: Quantity, spent: Spent): number | undefined {
+  return quantity === 'calls' ? undefined : spent[quantity]
+}

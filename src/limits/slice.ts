@@ -1,0 +1,64 @@
+import type { SliceState } from '../stores/slices.js'
+
+/** What this process has of one counter in one window. Amounts are calls, micro-dollars or model tokens. */
+export class Slice {
+  readonly counter: string
+  readonly windowStartMs: number
+  readonly windowEndMs: number
+  /** Spent by calls that are over; of that, `saved` is in the store. */
+  used = 0
+  saved = 0
+  /** Held by open calls. */
+  held = 0
+  /** Taken off the limit in the store. */
+  drawn = 0
+  /** What the store takes for lost if this process vanishes: never less than what is held or not saved. */
+  mostHeld = 0
+  /** What every other process has, as far as is known. */
+  others = 0
+  /** The limit that `drawn` was measured by; another one is measured anew. */
+  limit = -1
+  /** A claim is under way at a store that does not answer at once. */
+  claiming: Promise<void> | undefined
+  isDirty = false
+  touchedAtMs = 0
+
+  constructor(counter: string, windowStartMs: number, windowEndMs: number) {
+    this.counter = counter
+    this.windowStartMs = windowStartMs
+    this.windowEndMs = windowEndMs
+  }
+
+  /** Takes it in memory, if what is drawn already covers it. */
+  take(amount: number, limit: number): boolean {
+    if (limit !== this.limit || this.used + this.held + amount > this.drawn || this.unsettled + amount > this.mostHeld) return false
+    this.held += amount
+    return true
+  }
+
+  /** Held, or used and not yet in the store. */
+  get unsettled(): number {
+    return this.held + this.used - this.saved
+  }
+
+  /** Of the limit, by all processes. */
+  get taken(): number {
+    return this.others + this.used + this.held
+  }
+
+  /** Room for some more calls than are open, so that not each of them has to be announced. */
+  raiseMostHeld(amount: number): void {
+    const needed = this.unsettled
+    this.mostHeld = Math.max(this.mostHeld, needed + Math.max(amount, Math.floor(needed / 4)))
+  }
+
+  /** As the store is to have it. `trims`: without anything spare; `isExact`: with what is held at this moment for the most that is. */
+  state(trims: boolean, isExact: boolean): SliceState {
+    const { counter, windowStartMs, windowEndMs, used, held } = this
+    this.drawn = trims ? used + held : Math.max(this.drawn, used + held)
+    const needed = this.unsettled
+    const rest = isExact ? 0 : this.mostHeld - Math.ceil(this.mostHeld / 16)
+    this.mostHeld = Math.min(this.mostHeld, Math.max(needed + Math.floor(needed / 4), rest))
+    return { counter, windowStartMs, windowEndMs, used, drawn: this.drawn, mostHeld: this.mostHeld }
+  }
+}
