@@ -87,7 +87,10 @@ function addRuleOptions(command: Command): Command {
     .addOption(quotaOption('--quota <quotas...>', 'calls in a calendar window: 1000/d; per h, d, month or total'))
     .addOption(budgetOption('--budget <budgets...>', 'money or model tokens in a calendar window: 5usd/month, 1000000tokens/d'))
     .addOption(countOption('--max-output <n>', 'model tokens a call may ask for'))
-    .option('--dpop [thumbprint]', 'only with a proof of this key (RFC 7638), or of the one that the token is bound to at /auth/refresh')
+    .option(
+      '--dpop [thumbprint]',
+      'only with a proof of this key (--dpop=THUMBPRINT, RFC 7638), or of the one that the token is bound to at /auth/refresh',
+    )
     .option('--retry-5xx', 'send a call that the provider failed again with another key; it may be done and billed twice')
 }
 

@@ -281,7 +281,7 @@ t.test('tokens bound to a key of the client', async t => {
   })
 
   await t.test("a grant of the operator's: to a key by its thumbprint, or to the first that shows itself", async t => {
-    const known = await home.createToken(['--provider', 'openai', '--dpop', jkt])
+    const known = await home.createToken(['--provider', 'openai', `--dpop=${jkt}`])
     t.equal((await holderOf(daemon, key, known.token).ask(ask)).status, 200)
     t.equal(codeOf(await holderOf(daemon, otherKey, known.token).ask(ask)), 'dpop_invalid')
     const rotated = await home.json<Said>(['token', 'rotate', known.id])
@@ -298,7 +298,7 @@ t.test('tokens bound to a key of the client', async t => {
     t.equal(codeOf(await holderOf(daemon, key, bound.token).ask(exchange)), 'session_ended')
 
     const plain = await home.createToken(['--provider', 'openai'])
-    await home.json(['token', 'set', plain.id, '--dpop', jkt])
+    await home.json(['token', 'set', plain.id, `--dpop=${jkt}`])
     t.equal(codeOf(await call(daemon, { ...ask, token: plain.token })), 'dpop_missing')
     await home.json(['token', 'set', plain.id, '--no-dpop'])
     t.equal((await call(daemon, { ...ask, token: plain.token })).status, 200)
