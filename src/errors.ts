@@ -86,6 +86,7 @@ export const errors = {
 
   // keys, grants
   call_not_found: { status: 404, exit: 66, text: 'No such call in the ledger.' },
+  price_not_found: { status: 404, exit: 66, text: 'No such price.' },
   key_not_found: { status: 404, exit: 66, text: 'No such key.' },
   app_not_found: { status: 404, exit: 66, text: 'No such app.' },
   issuer_not_found: { status: 404, exit: 66, text: 'No such issuer.' },

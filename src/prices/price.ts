@@ -5,6 +5,9 @@ import { tierFactor } from './service-tiers.js'
 export interface Price {
   /** Names the version of the price list, the model in it and since when: what a ledger entry keeps. */
   readonly version: string
+  readonly rates: Rates
+  /** Instead of these, where the input is large. */
+  readonly tiers: readonly Tier[]
   /**
    * In whole micro-dollars, rounded up: what costs anything never reads as nothing. Undefined where something was consumed that this price says nothing of, or
    * for a service tier it does not know. `tier`: the service tier as in `Usage`.
@@ -35,6 +38,8 @@ export function makePrice({ version, provider, model, rates, tiers, contextToken
 
   return {
     version,
+    rates,
+    tiers,
     cost: (use, tier) => total(costOf(tiers.length === 0 ? rates : ratesFor(rates, tiers, use.inputTokens), use), tier),
     worstCase(call, tier) {
       let most = mostOf(rates, call, contextTokens)

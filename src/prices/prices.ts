@@ -151,7 +151,7 @@ function ownPrices(provider: string, model: string, overrides: readonly Override
   const contextTokens = findInCatalogue(provider, model)?.contextTokens
   return overrides
     .filter(override => isFor(override, provider, model))
-    .sort((a, b) => a.model.replaceAll('*', '').length - b.model.replaceAll('*', '').length || a.fromMs - b.fromMs)
+    .sort((a, b) => particularity(a) - particularity(b) || a.fromMs - b.fromMs)
     .flatMap(override => {
       const holds = (at: number) => at >= override.fromMs
       if (override.sameAs !== null)
@@ -160,6 +160,11 @@ function ownPrices(provider: string, model: string, overrides: readonly Override
       const rates = ratesOfOverride(override)
       return [{ holds, isOwn: true, price: makePrice({ version, provider, model: model.toLowerCase(), rates, tiers: [], contextTokens }) }]
     })
+}
+
+/** A name wins over any pattern, a pattern over a shorter one. */
+function particularity({ model }: Override): number {
+  return model.includes('*') ? model.replaceAll('*', '').length : Number.MAX_SAFE_INTEGER
 }
 
 /** `PROVIDER/MODEL` in the lists; another override is not followed. */

@@ -47,6 +47,13 @@ import { limitRemove } from './limit-remove.js'
 import { limitSet } from './limit-set.js'
 import { limitShow } from './limit-show.js'
 import { masterRotate } from './master-rotate.js'
+import { priceAlias } from './price-alias.js'
+import { priceImport } from './price-import.js'
+import { priceList } from './price-list.js'
+import { priceRemove } from './price-remove.js'
+import { priceSet } from './price-set.js'
+import { priceShow } from './price-show.js'
+import { reconcile } from './reconcile.js'
 import { restore } from './restore.js'
 import { serve } from './serve.js'
 import { tokenCreate } from './token-create.js'
@@ -103,6 +110,12 @@ export const commands: readonly (MakeCommand | Group)[] = [
     commands: [aliasSet, aliasList, aliasRemove],
   },
   usage,
+  reconcile,
+  {
+    name: 'price',
+    description: 'what calls cost',
+    commands: [priceSet, priceAlias, priceList, priceShow, priceImport, priceRemove],
+  },
   backup,
   restore,
   { name: 'master', description: 'the master key, which seals the vault', commands: [masterRotate] },

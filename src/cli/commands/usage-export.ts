@@ -24,7 +24,9 @@ export function usageExport(cli: Cli): Command {
     .addOption(
       new Option('--format <format>', 'one JSON document a line, or comma-separated values').choices(['jsonl', 'csv']).default('jsonl'),
     )
-    .action(async ({ since, until, format }: Options) => {
+    .action(async (_: unknown, command: Command) => {
+      // an option that is called like one of `usage` is taken by that
+      const { since, until, format } = command.optsWithGlobals<Options>()
       if (cli.json)
         throw new SoakpError('usage', 'An export is no single JSON document.', {
           hint: 'leave --json away; --format jsonl is one document a line',
