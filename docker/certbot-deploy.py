@@ -68,10 +68,12 @@ def install(certs, name, content):
             write(os.path.join(folder, file), content[file], mode)
         sync(folder)
         live = os.path.join(certs, "live", name)
-        if os.path.islink(live + ".next"):
-            os.unlink(live + ".next")
-        os.symlink(os.path.join("..", "archive", name, str(version)), live + ".next")
-        os.rename(live + ".next", live)
+        # a name that no certificate can have
+        following = os.path.join(certs, "live", "." + name + ".next")
+        if os.path.islink(following):
+            os.unlink(following)
+        os.symlink(os.path.join("..", "archive", name, str(version)), following)
+        os.rename(following, live)
         sync(os.path.dirname(live))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -179,7 +179,8 @@ function fill(
 
 function switchTo(certsDir: string, name: string, version: string): void {
   const live = join(certsDir, 'live', name)
-  const next = `${live}.next`
+  // a name that no certificate can have
+  const next = join(certsDir, 'live', `.${name}.next`)
   rmSync(next, { force: true })
   symlinkSync(join('..', 'archive', name, version), next)
   renameSync(next, live)

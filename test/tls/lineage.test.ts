@@ -180,11 +180,27 @@ t.test('a folder that cannot be written leaves the old certificate in service', 
   installBundle(certs, 'a', bundle, now())
   // in the way of the next version
   rmSync(join(certs, 'archive/a/2'), { recursive: true, force: true })
-  symlinkSync('/proc/nowhere', join(certs, 'live', 'a.next'))
+  symlinkSync('/proc/nowhere', join(certs, 'live', '.a.next'))
   mkdirSync(join(certs, 'archive', 'keep'))
   const blocked = join(certs, 'blocked')
   writeFileSync(blocked, '')
   t.throws(() => installBundle(blocked, 'a', bundle, now()), { code: 'file_refused' })
   installBundle(certs, 'a', bundle, now())
   t.ok(lstatSync(join(certs, 'live', 'a')).isSymbolicLink(), 'a link left behind is no hindrance')
+})
+
+t.test('a certificate whose name is another one’s with “.next” stays in service when that one is renewed', async t => {
+  const certs = join(t.testdir(), 'certs')
+  const bundle = await makeBundle(t.testdirName, ['a.example.test'])
+  for (const name of ['a', 'a.next', 'a']) installBundle(certs, name, bundle, now())
+  t.match(findLineage(certs, 'a'), { version: 2 })
+  t.match(findLineage(certs, 'a.next'), { version: 1 })
+  // what a crash between link and rename leaves is no certificate, and is in nobody's way
+  symlinkSync('../archive/a/1', join(certs, 'live', '.a.next'))
+  t.same(
+    listLineages(certs).map(({ name }) => name),
+    ['a', 'a.next'],
+  )
+  installBundle(certs, 'a', bundle, now())
+  t.same(readdirSync(join(certs, 'live')).sort(), ['a', 'a.next'])
 })

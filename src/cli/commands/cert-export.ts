@@ -60,9 +60,13 @@ async function run(cli: Cli, name: string, file: string, options: Options): Prom
 }
 
 async function asPkcs12(cli: Cli, name: string, fullchain: string, key: Buffer, { passwordEnv, passwordStdin }: Options): Promise<Buffer> {
-  const [{ pkcs12 }, { bundleOf }] = await Promise.all([import('../../tls/pkcs12.js'), import('../../tls/life/live.js')])
+  const [{ pkcs12 }, { bundleOf }, { certificatesIn }] = await Promise.all([
+    import('../../tls/pkcs12.js'),
+    import('../../tls/life/live.js'),
+    import('../../tls/pem.js'),
+  ])
   const { cert, chain } = bundleOf(fullchain, key)
-  const above = chain.toString().match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
+  const above = certificatesIn(chain.toString())
   const password = await cli.readSecret('Password for the file', { fromEnv: passwordEnv, stdin: passwordStdin })
   try {
     return pkcs12(name, [cert.toString(), ...above], key, password)

@@ -1,11 +1,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { SoakpError } from '../../errors.js'
 import { namesOf } from '../names.js'
+import { certificatesIn } from '../pem.js'
 import type { Identifier } from './wire.js'
 
 /** The certificates of a PEM chain, in its order. Throws `certificate_invalid`. */
 export function readChain(pem: string): X509Certificate[] {
-  const parts = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
+  const parts = certificatesIn(pem)
   if (parts.length === 0) throw invalid('There is no certificate in it.')
   try {
     return parts.map(part => new X509Certificate(part))

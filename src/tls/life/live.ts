@@ -5,6 +5,7 @@ import { SoakpError } from '../../errors.js'
 import type { Lifetime } from '../acme/renewal.js'
 import { type Bundle, findLineage, type Lineage } from '../lineage.js'
 import { namesOf } from '../names.js'
+import { certificatesIn } from '../pem.js'
 
 /** The certificate of a lineage that is in service, as its file says. */
 export interface LiveCertificate extends Lifetime {
@@ -50,7 +51,7 @@ export function fingerprintOf(pem: X509Certificate | string | Buffer): string {
 
 /** A chain in PEM, taken apart as Certbot's files have it. Throws `certificate_invalid`. */
 export function bundleOf(fullchain: string, key: Buffer): Bundle {
-  const [leaf, ...above] = fullchain.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
+  const [leaf, ...above] = certificatesIn(fullchain)
   if (leaf === undefined) throw new SoakpError('certificate_invalid', 'There is no certificate in PEM in it.')
   return { cert: Buffer.from(`${leaf}\n`), chain: Buffer.from(above.map(each => `${each}\n`).join('')), key }
 }

@@ -64,6 +64,8 @@ t.test('what a CA issued is looked at before it is served', { skip: lacking('ope
   refused({ fullchain, key: one.key }, /ended on .* Is the clock right/, wanted, now + 91 * dayMs)
   refused({ fullchain, key: one.key }, /valid only from .* Is the clock right/, wanted, now - 2 * dayMs)
   refused({ fullchain: '<html>', key: one.key }, /no certificate/)
+  refused({ fullchain: '-----BEGIN CERTIFICATE-----'.repeat(37_000), key: one.key }, /no certificate/)
+  refused({ fullchain: one.leaf.repeat(1_000), key: one.key }, /certificate 1 of the chain was not issued by certificate 2/)
   refused({ fullchain: fullchain.replace(/MII../, 'AAAAA'), key: one.key }, /cannot be read/)
   refused(
     { fullchain, key: two.key },

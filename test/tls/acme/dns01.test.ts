@@ -15,8 +15,12 @@ wild IN CAA 0 issue "ca.example.test"
 wild IN CAA 0 issuewild ";"
 strange IN CAA 128 future "x"
 led IN CNAME there.delegate.test.
+_acme-challenge.circle IN CNAME circle.delegate.test.
 `,
-  'delegate.test': 'there IN CAA 0 issue "other.ca"\n',
+  'delegate.test': `
+there IN CAA 0 issue "other.ca"
+circle IN CNAME _acme-challenge.circle.example.test.
+`,
 }
 
 t.test('the engine with a real DNS provider', { skip: lacking('pebble', 'named', 'nsupdate', 'openssl') }, async t => {
@@ -51,6 +55,16 @@ t.test('the engine with a real DNS provider', { skip: lacking('pebble', 'named',
       readdirSync(journalFolder).filter(name => !name.endsWith('.lock')),
       [],
     )
+  })
+
+  t.test('CNAMEs in a circle end an order with every step named, before the CA is told to look', async t => {
+    const asked = bed.proxy.requests.length
+    await t.rejects(engine.obtain({ names: ['open.example.test', 'circle.example.test'] }, { solver }), {
+      code: 'dns_name_refused',
+      detail: /_acme-challenge\.circle\.example\.test → circle\.delegate\.test → _acme-challenge\.circle\.example\.test/,
+    })
+    t.notMatch(bed.proxy.requests.slice(asked).join('\n'), /chalZ|finalize/)
+    t.same(await bind.txt('_acme-challenge.open.example.test'), [])
   })
 
   for (const [name, why] of [
