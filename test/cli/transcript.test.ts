@@ -27,7 +27,7 @@ t.test(
     ])
     t.match(await home.json(['usage', '--by', 'grant']), [{ grant: id, calls: 1 }])
     t.match((await home.run(['usage', '--by', 'provider'])).stdout, /^PROVIDER +CALLS .*\nopenai +1 /)
-    t.match((await home.run(['usage', '--by', 'day', '--csv'])).stdout, /^day,calls,.*\r\n\d{4}-\d\d-\d\d,1,11,/)
+    t.match((await home.run(['usage', '--by', 'day', '--csv'])).stdout, /^day,calls,.*\r\n\d{4}-\d\d-\d\d,1,0,0,11,/)
     t.equal((await home.run(['usage', '--csv', '--json'])).code, 2)
     await home.json(['token', 'set', id, '--models', 'o3'])
     t.equal((await chat(daemon, token)).status, 403)
