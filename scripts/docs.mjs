@@ -147,7 +147,7 @@ async function providersPage() {
     table(['name', 'service', 'stands for', 'dialect', 'how its key travels', 'OpenAI-compatible at'], rows),
     `## Endpoints
 
-A grant opens the *inference* endpoints of its providers by itself. What belongs to the whole account at the provider (*account*), hands out credentials (*credential*) or runs the account (*administration*) stays closed unless the grant names it with \`--endpoints\`;
+A grant opens the *inference* endpoints of its providers by itself. What belongs to the whole account at the provider (*account*), hands out credentials (*credential*) or runs the account (*administration*) stays closed unless the grant names it with \`--endpoints\` (of an account, what is tracked: by the word \`account\`, for [what the grant itself makes](resources.md));
 so does a path that is in no table, until a grant names it or is made with \`--endpoints '*'\`, which opens what is new but none of the three kinds above. \`*\` stands for one segment, \`**\` for the rest of the path; a path without a method stands for any.`,
     ...providers.map(provider => providerSection(provider, table)),
   )

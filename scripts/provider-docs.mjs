@@ -121,7 +121,8 @@ function metered({ endpoints: rows }) {
 
 const kinds = [
   ['inference', 'Open'],
-  ['account', 'Closed, as *account*'],
+  ['tracked', 'Closed, as *account*; opened for what a grant itself makes ([how](resources.md))'],
+  ['account', 'Closed, as *account*, and not tracked'],
   ['credential', 'Closed, as *credential*'],
   ['administration', 'Closed, as *administration*'],
 ]
@@ -129,7 +130,9 @@ const kinds = [
 /** A paragraph a class and prefix: the same calls under several versions are named once. */
 function endpoints({ endpoints: rows }) {
   return kinds.flatMap(([kind, title]) => {
-    const own = rows.filter(row => row.class === kind)
+    const own = rows.filter(row =>
+      kind === 'tracked' ? row.class === 'account' && row.owns : row.class === kind && !(kind === 'account' && row.owns),
+    )
     return [...byPrefixes(own)].map(([prefixes, calls]) => `${title}${prefixes === '' ? '' : `, under ${prefixes}`}: ${calls.join(', ')}.`)
   })
 }

@@ -25,6 +25,8 @@ export const errors = {
   },
   misdirected: { status: 421, exit: 2, text: 'This host name is not served here.' },
   not_found: { status: 404, exit: 66, text: 'There is nothing here.' },
+  resource_not_found: { status: 404, exit: 66, text: 'There is no such resource, or it is not yours.' },
+  list_too_large: { status: 502, exit: 69, text: 'The list is too large to be looked through for what is yours: ask for less of it.' },
   method_not_allowed: { status: 405, exit: 2, text: 'This method is not served here.' },
   body_too_large: { status: 413, exit: 2, text: 'The body is larger than what can be checked against the rules of this grant.' },
   message_too_large: { status: 413, exit: 2, text: 'A WebSocket message is larger than the 16 MB that are relayed.' },

@@ -11,6 +11,8 @@ export interface EndpointFacts {
   readonly class: EndpointClass | 'new'
   /** The row's pattern; for `new`, nothing. */
   readonly rowPattern: string | undefined
+  /** Of an account endpoint: it is known whose what it reaches is. */
+  readonly tracked?: boolean
   readonly provider: string
   readonly method: string
   /** Every way the path can be read, relative to the provider's origin; usually one. */
@@ -26,6 +28,8 @@ export interface Rules {
   allowsOrigin(origin: string): boolean
   /** Every inference endpoint is open. */
   readonly opensInference: boolean
+  /** The grant reaches what others made at the provider as well as its own. */
+  readonly reachesAll: boolean
   opens(endpoint: EndpointFacts): boolean
   allowsProvider(provider: string): boolean
   allowsKey(keyId: string): boolean
@@ -56,6 +60,7 @@ function compileRules(grant: RuleFields): Rules {
     limitsOrigins: origins.size > 0,
     allowsOrigin: origin => origins.has(origin),
     opensInference: opensInference(grant.endpoints),
+    reachesAll: grant.endpoints.includes('all-resources'),
     opens: compileEndpoints(grant.endpoints),
     allowsProvider: provider => scope.kind !== 'providers' || providers.has(provider),
     allowsKey: keyId => scope.kind !== 'keys' || scope.keys.includes(keyId),
@@ -81,13 +86,19 @@ function opensInference(texts: readonly string[]): boolean {
   return texts.length === 0 || texts.includes('*') || texts.includes('inference')
 }
 
+/** What stands for a class of endpoints, and `all-resources`, which opens none but lifts ownership off those that are open. */
+const words: ReadonlySet<string> = new Set(['*', 'inference', 'account', 'all-resources'])
+
 function compileEndpoints(texts: readonly string[]): Rules['opens'] {
   const everything = texts.includes('*')
+  const account = texts.includes('account')
+  const all = texts.includes('all-resources')
   const inference = opensInference(texts)
-  const rules = texts.filter(text => text !== '*' && text !== 'inference').flatMap(parseEndpointRule)
+  const rules = texts.filter(text => !words.has(text)).flatMap(parseEndpointRule)
   return endpoint => {
     if (endpoint.class === 'inference' && inference) return true
     if (endpoint.class === 'new' && everything) return true
+    if (endpoint.class === 'account' && account && (all || endpoint.tracked)) return true
     if (rules.length === 0) return false
     const closed = endpoint.class !== 'inference' && endpoint.class !== 'new'
     // a path that can be read in several ways must be opened in each of them
@@ -137,10 +148,8 @@ const lists = {
   endpoints: {
     limit: 100,
     good: (text: string) =>
-      text === '*' ||
-      text === 'inference' ||
-      (/^(?:(?:[A-Z]+|\*) )?\/[\x21-\x7e]*$/.test(text) && !text.includes('?') && !/\*{3}|\*\*[^/]|[^/]\*\*/.test(text)),
-    form: "'inference', '*' or '[METHOD ]/path', in which * stands for one segment and a segment ** for the rest",
+      words.has(text) || (/^(?:(?:[A-Z]+|\*) )?\/[\x21-\x7e]*$/.test(text) && !text.includes('?') && !/\*{3}|\*\*[^/]|[^/]\*\*/.test(text)),
+    form: "'inference', 'account', 'all-resources', '*' or '[METHOD ]/path', in which * stands for one segment and a segment ** for the rest",
   },
   origins: { limit: 100, good: isOrigin, form: 'a web origin such as https://app.example.com' },
   addresses: {

@@ -42,7 +42,9 @@ export function addAppOptions(command: Command): Command {
 function addRuleOptions(command: Command): Command {
   return addScopeOptions(command)
     .addOption(listOption('--models <globs...>', "only these models; * stands for anything: 'gpt-4o*'"))
-    .addOption(new Option('--endpoints <patterns...>', "'inference', '*' for new ones too, or '[METHOD ]/path'"))
+    .addOption(
+      new Option('--endpoints <patterns...>', "'inference', 'account' for what it makes itself, '*' for new ones too, or '[METHOD ]/path'"),
+    )
     .addOption(listOption('--origin <urls...>', 'only from pages of these web origins'))
     .addOption(listOption('--ip <cidrs...>', 'only from these addresses'))
     .addOption(countOption('--max-output <n>', 'model tokens a call may ask for'))

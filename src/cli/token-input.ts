@@ -79,7 +79,9 @@ function addRuleOptions(command: Command): Command {
     .option('--subject <text>', 'for whom it is')
     .addOption(durationOption('--ttl <duration>', 'how long it lasts: 30s, 15m, 24h, 30d', 1000))
     .addOption(listOption('--models <globs...>', "only these models; * stands for anything: 'gpt-4o*'"))
-    .addOption(new Option('--endpoints <patterns...>', "'inference', '*' for new ones too, or '[METHOD ]/path'"))
+    .addOption(
+      new Option('--endpoints <patterns...>', "'inference', 'account' for what it makes itself, '*' for new ones too, or '[METHOD ]/path'"),
+    )
     .addOption(listOption('--origin <urls...>', 'only from pages of these web origins'))
     .addOption(listOption('--ip <cidrs...>', 'only from these addresses'))
     .option('--rate <rate>', 'calls in a time: 60/m; per s, m, h or d')

@@ -3,7 +3,12 @@ export interface FormScan {
   /** Why the body cannot be read without doubt, as soon as that shows. */
   feed(chunk: Buffer): string | undefined
   /** `ambiguous`: a wanted field stands twice, or under a name that some parser takes for it. */
-  end(): { readonly fault?: string; readonly values: readonly string[]; readonly spans: readonly Span[] }
+  end(): {
+    readonly fault?: string
+    readonly values: readonly string[]
+    readonly fields: ReadonlyMap<string, string>
+    readonly spans: readonly Span[]
+  }
   /** The closing boundary has no more bytes than this. */
   readonly closingBytes: number
 }
@@ -130,7 +135,7 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
     feed,
     end() {
       if (fault === undefined && state !== 'epilogue') fault = 'the form is not complete'
-      return { ...(fault === undefined ? {} : { fault }), values: [...values.values()], spans }
+      return { ...(fault === undefined ? {} : { fault }), values: [...values.values()], fields: values, spans }
     },
     // CR, the mark, two dashes, CR LF
     closingBytes: mark.length + 5,

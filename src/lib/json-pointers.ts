@@ -22,6 +22,8 @@ export interface Node {
 export interface Pointers {
   readonly list: readonly string[]
   readonly root: Node
+  /** Names that are looked for in every object, at whatever depth. */
+  readonly anywhere: Node | undefined
 }
 
 /**
@@ -52,16 +54,22 @@ function child(node: Node, segment: string): Node {
   return name.node
 }
 
-/** Prepares JSON pointers (RFC 6901, a segment `*` stands for every member) for `scanJson`. Throws on a set that cannot be scanned for. */
+/**
+ * Prepares JSON pointers (RFC 6901, a segment `*` stands for every member, a first segment `**` for any depth) for `scanJson`. Throws on a set that cannot be
+ * scanned for.
+ */
 export function compilePointers(list: readonly string[]): Pointers {
   const root = newNode()
+  let anywhere: Node | undefined
   for (const pointer of list) {
     if (!pointer.startsWith('/')) throw new Error(`not a JSON pointer: ${pointer}`)
-    let node = root
-    for (const segment of pointer.slice(1).split('/')) node = child(node, segment.replaceAll('~1', '/').replaceAll('~0', '~'))
+    const isDeep = pointer.startsWith('/**/')
+    if (isDeep) anywhere ??= newNode()
+    let node = isDeep && anywhere ? anywhere : root
+    for (const segment of pointer.slice(isDeep ? 4 : 1).split('/')) node = child(node, segment.replaceAll('~1', '/').replaceAll('~0', '~'))
     node.wanted = pointer
   }
-  return { list, root }
+  return { list, root, anywhere }
 }
 
 /** A value at one of the pointers. Offsets are bytes; `end` is behind its last. `value` is undefined for an object or array. */

@@ -24,6 +24,7 @@ let bytes: Buffer = nothing
 let length = 0
 let depth = 0
 let found: Found[] = []
+let anywhere: Node | undefined
 let fault: ScanFault = 'invalid'
 let faultName: string | undefined
 let faultAt = 0
@@ -185,6 +186,7 @@ function lookUp(node: Node, start: number, end: number): Lookup {
 function scanObject(start: number, node: Node | undefined): number {
   const names = node && node.names.length > 0 ? node : undefined
   let seen = 0
+  let seenAnywhere = 0
   let at = skipSpace(start + 1)
   if (bytes[at] === closeBrace && at < length) return at + 1
   for (;;) {
@@ -199,6 +201,14 @@ function scanObject(start: number, node: Node | undefined): number {
       if (name !== 'other') {
         if (seen & name.bit) return fail(nameStart, 'ambiguous', name.text)
         seen |= name.bit
+        member = name.node
+      }
+    }
+    if (anywhere && (member === undefined || member === node?.star)) {
+      const name = lookUp(anywhere, nameStart, at - 1)
+      if (name === 'ambiguous' || (name !== 'other' && seenAnywhere & name.bit)) return fail(nameStart, 'ambiguous')
+      if (name !== 'other') {
+        seenAnywhere |= name.bit
         member = name.node
       }
     }
@@ -274,6 +284,7 @@ export function scanJson(body: Buffer, pointers: Pointers): Scan {
   depth = 0
   anyHigh = 0
   found = []
+  anywhere = pointers.anywhere
   const rootStart = skipSpace(0)
   let end = scanValue(rootStart, pointers.root)
   if (end >= 0) {

@@ -2,6 +2,7 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, json, under } from './endpoints.js'
 import { commonInference } from './endpoints-openai.js'
 import type { Dialect, Endpoint, Usage } from './provider.js'
+import * as own from './resources-others.js'
 import { providerRow } from './row.js'
 import { assemblyaiSockets } from './sockets.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
@@ -34,12 +35,12 @@ const gateway = commonInference.filter(row => row.pattern === '/chat/completions
 
 /** Source: the assemblyai package 4.41, assemblyai.com/docs/api-reference. */
 const endpoints: readonly Endpoint[] = [
-  endpoint('inference', 'POST /v2/transcript', { models: speech }),
+  endpoint('inference', 'POST /v2/transcript', { models: speech, owns: own.transcriptsMade }),
   // transcripts and what was uploaded for them are found by an id alone, whoever made them
-  endpoint('account', '* /v2/upload/**'),
-  endpoint('account', 'GET /v2/transcript/**'),
-  endpoint('account', 'DELETE /v2/transcript/**'),
-  endpoint('account', '* /lemur/v3/**', { models: json('/final_model') }),
+  endpoint('account', '* /v2/upload/**', { owns: own.transcriptUploads }),
+  endpoint('account', 'GET /v2/transcript/**', { owns: own.transcripts }),
+  endpoint('account', 'DELETE /v2/transcript/**', { owns: own.transcripts }),
+  endpoint('account', '* /lemur/v3/**', { models: json('/final_model'), owns: own.lemur }),
   ...under(
     '/llm-gateway/v1',
     gateway.map(({ includeUsage, ...row }) => ({ ...row, dialect: openaiDialect })),

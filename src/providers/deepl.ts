@@ -1,6 +1,7 @@
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, under } from './endpoints.js'
 import type { Dialect, Provider, Usage } from './provider.js'
+import { documents } from './resources-others.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
 
 /** Characters, where the call asked for them with `show_billed_characters`; else they are counted in the request. */
@@ -52,7 +53,7 @@ export const deepl: Provider = {
     endpoint('inference', 'GET /v2/glossary-language-pairs'),
     ...['/v1', '/v2', '/v3'].flatMap(version =>
       under(version, [
-        endpoint('account', '* /document/**'),
+        endpoint('account', '* /document/**', { owns: documents }),
         endpoint('account', '* /glossaries/**'),
         endpoint('account', '* /style_rules/**'),
         endpoint('account', '* /translation_memories/**'),

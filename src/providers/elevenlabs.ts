@@ -1,5 +1,6 @@
 import { endpoint, json } from './endpoints.js'
 import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
+import * as own from './resources-others.js'
 import { providerRow } from './row.js'
 import { elevenlabsSockets } from './sockets.js'
 import { noUsage, object, unitsOf } from './usage.js'
@@ -24,8 +25,8 @@ const elevenlabsDialect: Dialect = {
 
 const model = json('/model_id')
 const form: readonly ModelPlace[] = [{ in: 'multipart', field: 'model_id' }]
-const text = { models: model, countsText: ['/text'] } as const
-const dialogue = { models: model, countsText: ['/inputs/*/text'] } as const
+const text = { models: model, countsText: ['/text'], owns: own.speaking('/text-to-speech') } as const
+const dialogue = { models: model, countsText: ['/inputs/*/text'], owns: own.dialogueNamed } as const
 
 /** Voices, histories and dictionaries are the whole account's; so is everything that is made once and read again by id. */
 const accountRoots = [
@@ -41,7 +42,6 @@ const accountRoots = [
   'speech-engine',
   'studio',
   'text-to-voice',
-  'voices',
   'voice-generation',
   'projects',
   'convai',
@@ -67,8 +67,8 @@ const rows: readonly Endpoint[] = [
   endpoint('inference', 'POST /v1/music/stem-separation'),
   endpoint('inference', 'POST /v1/music/video-to-music', { models: form }),
   endpoint('inference', 'POST /v1/speech-to-text', { models: form }),
-  endpoint('inference', 'POST /v1/speech-to-speech/*', { models: form }),
-  endpoint('inference', 'POST /v1/speech-to-speech/*/stream', { models: form }),
+  endpoint('inference', 'POST /v1/speech-to-speech/*', { models: form, owns: own.speaking('/speech-to-speech') }),
+  endpoint('inference', 'POST /v1/speech-to-speech/*/stream', { models: form, owns: own.speaking('/speech-to-speech') }),
   endpoint('inference', 'POST /v1/audio-isolation'),
   endpoint('inference', 'POST /v1/audio-isolation/stream'),
   endpoint('inference', 'POST /v1/forced-alignment'),
@@ -79,6 +79,7 @@ const rows: readonly Endpoint[] = [
   endpoint('account', '* /v1/music/finetunes/**'),
   endpoint('account', '* /v1/music/upload/**'),
   endpoint('account', '* /v2/**'),
+  endpoint('account', '* /v1/voices/**', { owns: own.elevenlabsVoices }),
   ...accountRoots.map(root => endpoint('account', `* /v1/${root}/**`)),
   endpoint('credential', '* /v1/single-use-token/**'),
   endpoint('credential', '* /v1/convai/conversation/get-signed-url/**'),

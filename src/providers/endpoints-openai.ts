@@ -1,19 +1,20 @@
 import { endpoint, inBodyOrForm, inPath, json } from './endpoints.js'
 import type { Endpoint } from './provider.js'
+import * as own from './resources-openai.js'
 
 const chatModels = json('/model', '/models/*', '/moderation/model')
 const responseModels = json('/model', '/models/*', '/tools/*/model', '/moderation/model')
 
 /** What most services of the dialect have in common, relative to the version prefix. */
 export const commonInference: readonly Endpoint[] = [
-  endpoint('inference', 'POST /chat/completions', { models: chatModels, includeUsage: true, estimate: true }),
+  endpoint('inference', 'POST /chat/completions', { models: chatModels, includeUsage: true, estimate: true, owns: own.chatMade }),
   endpoint('inference', 'POST /completions', { models: chatModels, includeUsage: true, estimate: true }),
-  endpoint('inference', 'POST /responses', { models: responseModels, estimate: true }),
+  endpoint('inference', 'POST /responses', { models: responseModels, estimate: true, owns: own.responsesMade }),
   endpoint('inference', 'POST /embeddings', { models: json('/model', '/models/*'), estimate: 'input' }),
   endpoint('inference', 'POST /images/generations', { models: json('/model') }),
-  endpoint('inference', 'POST /images/edits', { models: inBodyOrForm }),
+  endpoint('inference', 'POST /images/edits', { models: inBodyOrForm, owns: own.imagesNamed }),
   endpoint('inference', 'POST /images/variations', { models: inBodyOrForm }),
-  endpoint('inference', 'POST /audio/speech', { models: json('/model'), countsText: ['/input'] }),
+  endpoint('inference', 'POST /audio/speech', { models: json('/model'), countsText: ['/input'], owns: own.speechNamed }),
   endpoint('inference', 'POST /audio/transcriptions', { models: inBodyOrForm }),
   endpoint('inference', 'POST /audio/translations', { models: inBodyOrForm }),
   endpoint('inference', 'POST /moderations', { models: json('/model'), free: true }),
@@ -22,41 +23,41 @@ export const commonInference: readonly Endpoint[] = [
 ]
 
 const inference: readonly Endpoint[] = [
-  endpoint('inference', 'POST /responses/input_tokens', { models: responseModels, free: true }),
-  endpoint('inference', 'POST /responses/compact', { models: responseModels, estimate: true }),
+  endpoint('inference', 'POST /responses/input_tokens', { models: responseModels, free: true, owns: own.responsesNamed }),
+  endpoint('inference', 'POST /responses/compact', { models: responseModels, estimate: true, owns: own.responsesNamed }),
   endpoint('inference', 'GET /responses', { models: [{ in: 'query', name: 'model' }] }),
   endpoint('inference', 'GET /realtime', { models: [{ in: 'query', name: 'model' }] }),
 ]
 
 /** What belongs to the whole account, wherever the dialect is spoken. */
 export const commonAccount: readonly Endpoint[] = [
-  endpoint('account', 'GET /chat/completions'),
-  endpoint('account', '* /chat/completions/*/**'),
-  endpoint('account', 'GET /responses/*/**'),
-  endpoint('account', 'DELETE /responses/*/**'),
-  endpoint('account', 'POST /responses/*/cancel'),
+  endpoint('account', 'GET /chat/completions', { owns: own.completions }),
+  endpoint('account', '* /chat/completions/*/**', { owns: own.completions }),
+  endpoint('account', 'GET /responses/*/**', { owns: own.responses }),
+  endpoint('account', 'DELETE /responses/*/**', { owns: own.responses }),
+  endpoint('account', 'POST /responses/*/cancel', { owns: own.responses }),
   endpoint('account', 'DELETE /models/*/**'),
-  endpoint('account', '* /files/**'),
-  endpoint('account', '* /uploads/**'),
+  endpoint('account', '* /files/**', { owns: own.files }),
+  endpoint('account', '* /uploads/**', { owns: own.uploads }),
   // the models of a batch stand in a file, so a rule about models refuses it
-  endpoint('account', 'POST /batches', { models: json('/model') }),
-  endpoint('account', '* /batches/**'),
-  endpoint('account', '* /fine_tuning/**', { models: json('/model') }),
+  endpoint('account', 'POST /batches', { models: json('/model'), owns: own.batches }),
+  endpoint('account', '* /batches/**', { owns: own.batches }),
+  endpoint('account', '* /fine_tuning/**', { models: json('/model'), owns: own.fineTuning }),
   endpoint('account', '* /fine-tunes/**', { models: json('/model') }),
-  endpoint('account', '* /vector_stores/**'),
-  endpoint('account', '* /assistants/**', { models: json('/model') }),
-  endpoint('account', '* /threads/**', { models: json('/model') }),
-  endpoint('account', '* /conversations/**'),
-  endpoint('account', '* /evals/**', { models: json('/data_source/model') }),
-  endpoint('account', '* /containers/**'),
-  endpoint('account', '* /videos/**', { models: inBodyOrForm }),
-  endpoint('account', '* /skills/**'),
+  endpoint('account', '* /vector_stores/**', { owns: own.vectorStores }),
+  endpoint('account', '* /assistants/**', { models: json('/model'), owns: own.assistants }),
+  endpoint('account', '* /threads/**', { models: json('/model'), owns: own.threads }),
+  endpoint('account', '* /conversations/**', { owns: own.conversations }),
+  endpoint('account', '* /evals/**', { models: json('/data_source/model'), owns: own.evals }),
+  endpoint('account', '* /containers/**', { owns: own.containers }),
+  endpoint('account', '* /videos/**', { models: inBodyOrForm, owns: own.videos }),
+  endpoint('account', '* /skills/**', { owns: own.skills }),
 ]
 
 const account: readonly Endpoint[] = [
   endpoint('account', '* /chatkit/threads/**'),
   // the voices of an account, and the consents of the people they were taken from
-  endpoint('account', '* /audio/voices/**'),
+  endpoint('account', '* /audio/voices/**', { owns: own.voices }),
   endpoint('account', '* /audio/voice_consents/**'),
   // media of these calls goes to the provider past us, where nothing of it can be counted
   endpoint('account', '* /realtime/calls/**', {

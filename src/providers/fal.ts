@@ -1,5 +1,6 @@
 import { endpoint, inPath } from './endpoints.js'
 import type { Dialect, Endpoint } from './provider.js'
+import * as own from './resources-others.js'
 import { providerRow } from './row.js'
 
 /** What a model counts, if anything, is its own: nothing is read but what the head states. */
@@ -17,10 +18,12 @@ const falDialect: Dialect = {
 
 /** Source: fal.ai/docs (queue and synchronous API). The model is the path: `fal-ai/flux/dev`. */
 const endpoints: readonly Endpoint[] = [
-  endpoint('inference', 'POST /queue/{model+}', { models: inPath }),
+  endpoint('inference', 'POST /queue/{model+}', { models: inPath, owns: own.requestsMade }),
   endpoint('inference', 'POST /{model+}', { models: inPath }),
   // what was asked for is found by an id alone, whoever asked; `**` so that no depth of a model's name hides it
-  ...['*/*', '*/*/*', '*/*/*/*'].flatMap(app => ['/queue/', '/'].map(root => endpoint('account', `* ${root}${app}/requests/**`))),
+  ...['*/*', '*/*/*', '*/*/*/*'].flatMap(app =>
+    ['/queue/', '/'].map(root => endpoint('account', `* ${root}${app}/requests/**`, { owns: own.requests })),
+  ),
   endpoint('credential', '* /tokens/**'),
   endpoint('credential', '* /queue/tokens/**'),
   endpoint('administration', '* /queue/*/*/queue/**'),

@@ -3,6 +3,7 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
 import { commonAccount, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
+import * as own from './resources-gemini.js'
 import { geminiSockets } from './sockets.js'
 
 const generate: readonly ModelPlace[] = [...inPath, ...json('/model')]
@@ -11,44 +12,45 @@ const several: readonly ModelPlace[] = [...generate, ...json('/requests/*/model'
 
 /** One version of the API, relative to `/v1beta` and its like. Sources: the @google/genai package 2.32, ai.google.dev/api. */
 export const geminiRows: readonly Endpoint[] = [
-  endpoint('inference', 'POST /models/{model}:generateContent', { models: generate, estimate: true }),
-  endpoint('inference', 'POST /models/{model}:streamGenerateContent', { models: generate, estimate: true }),
+  endpoint('inference', 'POST /models/{model}:generateContent', { models: generate, estimate: true, owns: own.generateNamed }),
+  endpoint('inference', 'POST /models/{model}:streamGenerateContent', { models: generate, estimate: true, owns: own.generateNamed }),
   endpoint('inference', 'POST /models/{model}:generateMessage', { models: generate, estimate: true }),
   endpoint('inference', 'POST /models/{model}:generateText', { models: generate, estimate: true }),
-  endpoint('inference', 'POST /models/{model}:generateAnswer', { models: generate, estimate: true }),
-  endpoint('inference', 'POST /models/{model}:embedContent', { models: generate, estimate: 'input' }),
-  endpoint('inference', 'POST /models/{model}:batchEmbedContents', { models: several, estimate: 'input' }),
+  endpoint('inference', 'POST /models/{model}:generateAnswer', { models: generate, estimate: true, owns: own.generateNamed }),
+  endpoint('inference', 'POST /models/{model}:embedContent', { models: generate, estimate: 'input', owns: own.generateNamed }),
+  endpoint('inference', 'POST /models/{model}:batchEmbedContents', { models: several, estimate: 'input', owns: own.generateNamed }),
   endpoint('inference', 'POST /models/{model}:embedText', { models: generate, estimate: 'input' }),
   endpoint('inference', 'POST /models/{model}:batchEmbedText', { models: several, estimate: 'input' }),
-  endpoint('inference', 'POST /models/{model}:countTokens', { models: count, free: true }),
+  endpoint('inference', 'POST /models/{model}:countTokens', { models: count, free: true, owns: own.generateNamed }),
   endpoint('inference', 'POST /models/{model}:countTextTokens', { models: generate }),
   endpoint('inference', 'POST /models/{model}:countMessageTokens', { models: generate }),
   endpoint('inference', 'POST /models/{model}:computeTokens', { models: generate }),
-  endpoint('inference', 'POST /models/{model}:predict', { models: generate }),
-  endpoint('inference', 'POST /interactions', { models: json('/model', '/agent'), estimate: true }),
+  endpoint('inference', 'POST /models/{model}:predict', { models: generate, owns: own.generateNamed }),
+  endpoint('inference', 'POST /interactions', { models: json('/model', '/agent'), estimate: true, owns: own.interactionsMade }),
   endpoint('inference', 'GET /models'),
   endpoint('inference', 'GET /models/{model}', { models: inPath }),
   // these leave something behind that is the project's, not the caller's
-  endpoint('account', 'POST /models/*:predictLongRunning', { models: json('/model') }),
+  endpoint('account', 'POST /models/*:predictLongRunning', { models: json('/model'), owns: own.operationsMade }),
   endpoint('account', 'POST /models/*:batchGenerateContent', {
     models: json('/model', '/batch/model', '/batch/inputConfig/requests/requests/*/request/model'),
+    owns: own.batchesMade,
   }),
-  endpoint('account', 'POST /models/*:asyncBatchEmbedContent', { models: json('/model', '/batch/model') }),
-  endpoint('account', '* /models/*/operations/**'),
-  endpoint('account', '* /interactions/*/**'),
+  endpoint('account', 'POST /models/*:asyncBatchEmbedContent', { models: json('/model', '/batch/model'), owns: own.batchesMade }),
+  endpoint('account', '* /models/*/operations/**', { owns: own.operations }),
+  endpoint('account', '* /interactions/*/**', { owns: own.interactions }),
   endpoint('account', '* /agents/**'),
-  endpoint('account', '* /files/**'),
+  endpoint('account', '* /files/**', { owns: own.geminiFiles }),
   endpoint('account', '* /files:register'),
   endpoint('account', '* /generatedFiles/**'),
-  endpoint('account', '* /cachedContents/**', { models: json('/model') }),
+  endpoint('account', '* /cachedContents/**', { models: json('/model'), owns: own.caches }),
   endpoint('account', '* /tunedModels/**', { models: json('/baseModel', '/base_model') }),
   endpoint('account', '* /tunedModels:*'),
   endpoint('account', '* /tuningJobs/**', { models: json('/baseModel', '/base_model') }),
   endpoint('account', '* /tuningJobs:*'),
-  endpoint('account', '* /batches/**'),
+  endpoint('account', '* /batches/**', { owns: own.geminiBatches }),
   endpoint('account', '* /operations/**'),
   endpoint('account', '* /corpora/**'),
-  endpoint('account', '* /fileSearchStores/**'),
+  endpoint('account', '* /fileSearchStores/**', { owns: own.stores }),
   endpoint('account', '* /ragStores/**'),
   endpoint('credential', '* /auth_tokens/**'),
   endpoint('credential', '* /authTokens/**'),
@@ -62,8 +64,8 @@ const versions = ['/v1', '/v1beta', '/v1alpha']
 
 const endpoints: readonly Endpoint[] = [
   ...versions.flatMap(version => under(version, geminiRows)),
-  ...versions.flatMap(version => under(`/upload${version}`, [endpoint('account', '* /**')])),
-  ...versions.flatMap(version => under(`/download${version}`, [endpoint('account', '* /**')])),
+  ...versions.flatMap(version => under(`/upload${version}`, [endpoint('account', '* /**', { owns: own.geminiUploads })])),
+  ...versions.flatMap(version => under(`/download${version}`, [endpoint('account', '* /**', { owns: own.geminiDownloads })])),
   ...under(
     '/v1beta/openai',
     [...commonInference, ...commonAccount].map(row => ({ ...row, dialect: openaiDialect })),

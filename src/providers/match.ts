@@ -30,7 +30,8 @@ const nothing: EndpointMatch = { kind: 'new' }
 const strictness: Readonly<Record<EndpointClass, number>> = { administration: 0, credential: 1, account: 2, inference: 3 }
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
-function source(pattern: string): string {
+/** The regular expression of a pattern, unanchored. */
+export function source(pattern: string): string {
   const rest = pattern.endsWith('/**')
   const segments = (rest ? pattern.slice(0, -3) : pattern).split(/(\*|\{model\+?\})/)
   const body = segments.map(part => {

@@ -2,6 +2,7 @@ import { openaiDialect, openaiError } from './dialect-openai.js'
 import { endpoint, inBodyOrForm, json, under } from './endpoints.js'
 import { common, openaiCompatible, withoutIncludeUsage } from './openai-row.js'
 import type { Dialect, Endpoint } from './provider.js'
+import * as own from './resources-others.js'
 import { noUsage, object, unitsOf } from './usage.js'
 
 /** Its errors lie flat. Source: the schema by which @ai-sdk/mistral reads them. Audio is billed by its length, and what is read from pages by their number. */
@@ -19,7 +20,18 @@ const mistralDialect: Dialect = {
   errorBody: error => ({ object: 'error', ...openaiError(error) }),
 }
 
-const mistralRows: readonly Endpoint[] = [
+/** Its files, batches and the like, where they are not as OpenAI has them. */
+const owned = {
+  '* /files/**': own.mistralFiles,
+  '* /fine_tuning/**': own.mistralFineTuning,
+  '* /conversations/**': own.mistralConversations,
+  '* /batch/**': own.mistralBatches,
+  '* /libraries/**': own.libraries,
+  'POST /ocr': own.documentNamed,
+  'POST /audio/transcriptions': own.soundNamed,
+}
+
+const plainRows: readonly Endpoint[] = [
   ...withoutIncludeUsage(common.filter(row => !row.pattern.startsWith('/conversations') && !row.pattern.startsWith('/skills'))),
   endpoint('inference', 'POST /fim/completions', { models: json('/model'), estimate: true }),
   // an agent is the account's, but to talk to one changes nothing of it
@@ -55,6 +67,8 @@ const mistralRows: readonly Endpoint[] = [
   endpoint('administration', '* /workflows/**'),
   endpoint('administration', '* /observability/**'),
 ]
+
+const mistralRows = own.owning(plainRows, owned)
 
 export const mistral = openaiCompatible({
   id: 'mistral',

@@ -4,6 +4,7 @@ import { endpoint, json } from './endpoints.js'
 import { messagesInference } from './endpoints-anthropic.js'
 import { commonAccount, commonCredential, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
+import { messageBatches } from './resources-anthropic.js'
 
 type Row = Pick<Provider, 'id' | 'title' | 'origin' | 'keyHints' | 'endpoints'> & Partial<Provider> & { readonly compatiblePath: string }
 
@@ -28,7 +29,11 @@ export const common: readonly Endpoint[] = [...commonInference, ...commonAccount
 /** Anthropic's Messages API, where a service of another dialect offers it too. */
 export const messages: readonly Endpoint[] = [
   ...messagesInference.map(row => ({ ...row, dialect: anthropicDialect })),
-  endpoint('account', '* /messages/batches/**', { models: json('/requests/*/params/model'), dialect: anthropicDialect }),
+  endpoint('account', '* /messages/batches/**', {
+    models: json('/requests/*/params/model'),
+    dialect: anthropicDialect,
+    owns: messageBatches,
+  }),
 ]
 
 /** For services whose models are named `maker/model`: some clients leave the slash as it is. */

@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../lib/maybe.js'
 import type { Secret } from '../lib/secret.js'
+import type { Ownership } from './resource.js'
 import type { SocketEndpoint } from './socket.js'
 import type { Usage, UsageCount, UsageUnit } from './usage-counts.js'
 
@@ -59,6 +60,8 @@ export interface Endpoint {
   readonly free?: true
   /** A call that succeeds is billed as one of these, where the reply does not tell. Recorded as estimated. */
   readonly perCall?: UsageUnit
+  /** What its calls make, name and list of things that belong to somebody. An account row without it is not tracked. */
+  readonly owns?: Ownership
 }
 
 /** What the body of an error reply is made from. `type` is a code of errors.ts. */

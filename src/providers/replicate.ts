@@ -1,5 +1,6 @@
 import { endpoint, inPath, json } from './endpoints.js'
 import type { Dialect, Endpoint, Usage } from './provider.js'
+import * as own from './resources-others.js'
 import { providerRow } from './row.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
 
@@ -27,9 +28,9 @@ const replicateDialect: Dialect = {
 
 /** Source: the replicate package 1.4, replicate.com/docs/reference/http. Models are named `owner/name`. */
 const endpoints: readonly Endpoint[] = [
-  endpoint('inference', 'POST /v1/predictions', { models: json('/version', '/model') }),
-  endpoint('inference', 'POST /v1/models/{model+}/predictions', { models: inPath }),
-  endpoint('inference', 'POST /v1/deployments/{model+}/predictions', { models: inPath }),
+  endpoint('inference', 'POST /v1/predictions', { models: json('/version', '/model'), owns: own.predictionsMade }),
+  endpoint('inference', 'POST /v1/models/{model+}/predictions', { models: inPath, owns: own.predictionsMade }),
+  endpoint('inference', 'POST /v1/deployments/{model+}/predictions', { models: inPath, owns: own.predictionsMade }),
   endpoint('inference', 'GET /v1/models'),
   endpoint('inference', 'GET /v1/models/*/*'),
   endpoint('inference', 'GET /v1/models/*/*/versions'),
@@ -40,11 +41,11 @@ const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'GET /v1/collections/*'),
   endpoint('inference', 'GET /v1/hardware'),
   // anybody's predictions, by their ids
-  endpoint('account', 'GET /v1/predictions/**'),
-  endpoint('account', 'POST /v1/predictions/*/cancel'),
-  endpoint('account', '* /v1/files/**'),
-  endpoint('account', '* /v1/trainings/**'),
-  endpoint('account', 'POST /v1/models/*/*/versions/*/trainings'),
+  endpoint('account', 'GET /v1/predictions/**', { owns: own.predictions }),
+  endpoint('account', 'POST /v1/predictions/*/cancel', { owns: own.predictions }),
+  endpoint('account', '* /v1/files/**', { owns: own.replicateFiles }),
+  endpoint('account', '* /v1/trainings/**', { owns: own.trainings }),
+  endpoint('account', 'POST /v1/models/*/*/versions/*/trainings', { owns: own.trainingsMade }),
   endpoint('credential', '* /v1/webhooks/**'),
   endpoint('administration', '* /v1/account/**'),
   endpoint('administration', 'GET /v1/deployments/**'),

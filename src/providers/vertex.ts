@@ -5,6 +5,8 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
 import { isServiceAccount, tokenOfServiceAccount, withServiceAccount } from './google-token.js'
 import type { Dialect, Endpoint, Usage } from './provider.js'
+import { messagesNamed } from './resources-anthropic.js'
+import { generateNamed } from './resources-gemini.js'
 import { providerRow } from './row.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
 
@@ -26,16 +28,16 @@ function readPrediction(value: unknown, soFar: Usage | undefined): Usage | undef
 
 const predictDialect: Dialect = { ...geminiDialect, usageMembers: ['predictions', 'metadata', 'usageMetadata'], readUsage: readPrediction }
 
-const generating = { models: inPath, estimate: true } as const
+const generating = { models: inPath, estimate: true, owns: generateNamed } as const
 const embedding = { models: inPath, estimate: 'input', dialect: predictDialect } as const
-const ofAnthropic = { models: [...inPath, ...json('/model')], estimate: true, dialect: anthropicDialect } as const
+const ofAnthropic = { models: [...inPath, ...json('/model')], estimate: true, dialect: anthropicDialect, owns: messagesNamed } as const
 // the others there, Mistral's and Meta's models, speak as OpenAI's do
 const ofOthers = { models: [...inPath, ...json('/model')], estimate: true, dialect: openaiDialect } as const
 
 const gemini: readonly Endpoint[] = [
   endpoint('inference', 'POST /{model}:generateContent', generating),
   endpoint('inference', 'POST /{model}:streamGenerateContent', generating),
-  endpoint('inference', 'POST /{model}:countTokens', { models: inPath, free: true }),
+  endpoint('inference', 'POST /{model}:countTokens', { models: inPath, free: true, owns: generateNamed }),
   endpoint('inference', 'POST /{model}:computeTokens', { models: inPath }),
   endpoint('inference', 'POST /{model}:embedContent', { models: inPath, estimate: 'input' }),
   endpoint('inference', 'POST /{model}:predict', embedding),

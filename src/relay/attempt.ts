@@ -14,9 +14,12 @@ import type { Ending, Exchange } from './exchange.js'
 import type { Failover } from './failover.js'
 import { createForm } from './form.js'
 import type { ReplyHead } from './headers.js'
+import { isRuledForm } from './inspect.js'
 import { Kept, mostKeptBytes } from './keep.js'
+import type { Keeping } from './keeping.js'
 import { echoes } from './leaks.js'
 import { forward } from './outgoing.js'
+import type { Ownership } from './ownership.js'
 import type { Book } from './record.js'
 import { toSoakpError } from './refuse.js'
 import type { Rests } from './rests.js'
@@ -40,6 +43,8 @@ export interface AttemptsDeps {
   readonly failover: Failover
   readonly admission: Pick<Admission, 'changeKey'>
   readonly tellVerdict: TellVerdict
+  readonly keeping: Keeping
+  readonly ownership: Ownership
   /** How long the client may leave its reply unread. */
   readonly patienceMs: number
   /** How long the client may take for its next piece of a body. */
@@ -50,17 +55,18 @@ export interface AttemptsDeps {
   readonly now: () => number
 }
 
-type UploadWait = Pick<AttemptsDeps, 'uploadPatienceMs' | 'clock'>
+type UploadWait = Pick<AttemptsDeps, 'uploadPatienceMs' | 'clock' | 'ownership'>
 
 export function createAttempts(deps: AttemptsDeps): Attempts {
   const { vault, outbound, book, rests, failover, admission, tellVerdict, patienceMs, uploadPatienceMs, clock, now } = deps
-  const wait = { uploadPatienceMs, clock }
+  const wait = { uploadPatienceMs, clock, ownership: deps.ownership }
   /** Keys whose provider refused to be asked for usage, with the endpoint. */
   const neverAsk = new Set<string>()
   const deliveries: DeliveryDeps = {
     patienceMs,
     clock,
     judge,
+    keeping: deps.keeping,
     refuse(exchange, error) {
       const next = nextAfter(exchange, error)
       if (isPromise(next)) next.then(key => goOn(exchange, key, error))
@@ -220,9 +226,11 @@ function bodyOf(exchange: Exchange, delivery: Delivery, wait: UploadWait): Buffe
   const kept = keepFor(exchange)
   const rules = rulesOf(grant.record)
   const isForm = head.contentType.startsWith('multipart/form-data')
-  const ruled = rules.limitsModels && isForm && endpoint?.models.some(place => place.in === 'multipart')
+  const ruled = isForm && isRuledForm(exchange, rules)
   const upload = createUpload(exchange, wait.uploadPatienceMs, wait.clock, ruled ? undefined : kept)
-  return ruled && endpoint ? createForm(exchange, upload, endpoint, rules, error => delivery.fail(error), kept) : upload
+  return ruled && endpoint
+    ? createForm(exchange, upload, endpoint, { rules, ownership: wait.ownership, refused: error => delivery.fail(error), kept })
+    : upload
 }
 
 /** Bodies that stream are kept only where there is another key to send them with, and where they are not known to be too large. */

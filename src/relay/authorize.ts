@@ -12,7 +12,7 @@ import {
   pathReadings,
 } from '../providers/index.js'
 import type { AuthScheme, Provider } from '../providers/provider.js'
-import type { KeyRecord } from '../stores/records.js'
+import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Call } from './call.js'
 import type { Exchange } from './exchange.js'
 import { newRivals } from './rivals.js'
@@ -142,9 +142,13 @@ function authorizeEndpoint(exchange: Exchange, route: Route, rules: Rules): void
   }
   const kind = match.kind === 'endpoint' ? match.endpoint.class : 'new'
   const rowPattern = match.kind === 'endpoint' ? match.endpoint.pattern : undefined
-  if (rules.opens({ class: kind, rowPattern, provider: call.provider, method, readings: pathReadings(call.path) })) return
+  const tracked = match.kind === 'endpoint' && match.endpoint.owns !== undefined
+  if (rules.opens({ class: kind, rowPattern, tracked, provider: call.provider, method, readings: pathReadings(call.path) })) return
   throw new SoakpError('endpoint_not_open', whyClosed(kind), {
-    hint: openingCommand(grant?.record.id ?? '', grant?.record.endpoints ?? [], call.provider, method, call.path),
+    hint:
+      kind === 'account' && tracked
+        ? openingWord(grant?.record)
+        : openingCommand(grant?.record.id ?? '', grant?.record.endpoints ?? [], call.provider, method, call.path),
   })
 }
 
@@ -161,6 +165,13 @@ function whyClosed(kind: string): string {
     default:
       return 'It is not among the endpoints of this grant.'
   }
+}
+
+/** The command that opens what is the grant's own. */
+function openingWord(record: GrantRecord | undefined): string {
+  const open = record?.endpoints.length ? record.endpoints : ['inference']
+  const patterns = [...open, 'account'].map(pattern => (/[^a-z-]/.test(pattern) ? `'${pattern}'` : pattern))
+  return `the operator opens it, for what this grant makes, with: soakp token set ${record?.id ?? ''} --endpoints ${patterns.join(' ')}`
 }
 
 /** The command that opens this endpoint beside those that are open already. Only characters that no shell reads are taken over from the path. */

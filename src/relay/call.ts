@@ -74,3 +74,13 @@ export interface Upgrade {
   /** Answers 101 with these headers besides its own, names and values in turn. Undefined: the client has gone. To be called once, and no reply after it. */
   accept(headers: readonly string[]): OpenSocket | undefined
 }
+
+/** RFC 9113, section 7: INTERNAL_ERROR. */
+const internalError = 2
+
+/** Ends the connection (HTTP/1.1) or the stream (HTTP/2) so that the client cannot take what it has for the whole. */
+export function breakOff({ response }: Call): void {
+  if (response.destroyed) return
+  if ('stream' in response) response.stream?.close(internalError)
+  else response.destroy()
+}

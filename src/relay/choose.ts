@@ -1,5 +1,5 @@
 import { BoundedMap } from '../lib/bounded-map.js'
-import { namesResource } from '../providers/index.js'
+import { namesAccount } from '../providers/index.js'
 import type { Dialect } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Exchange } from './exchange.js'
@@ -77,11 +77,10 @@ export function restName({ model, endpoint, call }: Exchange): string {
   return (model ?? endpoint?.pattern ?? call.path).slice(0, 200)
 }
 
-function isPinned({ provider, endpoint, model, call, head, inspected }: Exchange): boolean {
+/** What cannot be told counts as naming something. */
+function isPinned({ provider, endpoint, model, call, inspected, named }: Exchange): boolean {
   const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
-  const isForm = head?.contentType.startsWith('multipart/form-data')
-  const body = isForm ? undefined : inspected?.original
-  return namesResource({ dialect, endpoint, model, query: call.query, body })
+  return named !== undefined || inspected?.unread === true || namesAccount({ dialect, endpoint, model, query: call.query })
 }
 
 /** About 100 bytes each. */

@@ -1,17 +1,18 @@
 import type { ServerResponse } from 'node:http'
 import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import { statedUsage } from '../providers/index.js'
-import type { Dialect, Provider, UpstreamReply, UpstreamSink } from '../providers/provider.js'
-import { isWhole } from './call.js'
-import { assumedBy, type Ending, type Exchange, type Stoppable, type StopReason } from './exchange.js'
+import type { Provider, UpstreamReply, UpstreamSink } from '../providers/provider.js'
+import type { OwnedRecord } from '../stores/records.js'
+import { breakOff, isWhole } from './call.js'
+import type { Ending, Exchange, Stoppable, StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
-import { createMeter, type Meter, type Metered } from './meter.js'
-import { ownHeaders } from './refuse.js'
+import { heldBytes, isHeld, settleHeld } from './held-reply.js'
+import type { Keeping } from './keeping.js'
+import type { StreamLearner } from './made.js'
+import type { Meter, Metered } from './meter.js'
+import { ownHeaders, toSoakpError } from './refuse.js'
+import { meterFor } from './reply-meter.js'
 import { rewriteReply } from './rewrite.js'
-
-/** An error reply is held back and looked through up to here. */
-const doubtfulBytes = 64 * 1024
 
 /** What all deliveries of a relay share. */
 export interface DeliveryDeps {
@@ -23,6 +24,7 @@ export interface DeliveryDeps {
   readonly judge: (exchange: Exchange, status: number, head: ReplyHead, body: Buffer) => MaybePromise<SoakpError | 'again' | undefined>
   /** Answers in the provider's place. */
   readonly refuse: (exchange: Exchange, error: SoakpError) => void
+  readonly keeping: Keeping
   /** Writes the ledger line; `done` when it is durable, or with the error that kept it from being so. */
   readonly record: (exchange: Exchange, ending: Ending, done: (error?: unknown) => void) => void
 }
@@ -49,6 +51,10 @@ export class Delivery implements UpstreamSink, Stoppable {
   #wrote = false
   /** The client has yet to take what was written. */
   #paused = false
+  #learner: StreamLearner | undefined
+  /** What has come since something was told of that is not written down yet. */
+  #queued: Buffer[] | undefined
+  #endsQueued = false
 
   constructor(exchange: Exchange, deps: DeliveryDeps) {
     this.#exchange = exchange
@@ -70,8 +76,8 @@ export class Delivery implements UpstreamSink, Stoppable {
     exchange.upstreamRequestId = reply.upstreamRequestId
     // HTTP/2 has no way to say it (RFC 9110, section 15)
     if (status > 599) this.#giveUp(new SoakpError('provider_broke_off', `Its status is ${status}.`))
-    else if (status >= 400) this.#doubtful = []
-    else if (status >= 300 && status !== 304) this.#giveUp(new SoakpError('provider_redirected'))
+    else if (status >= 300 && status < 400 && status !== 304) this.#giveUp(new SoakpError('provider_redirected'))
+    else if (isHeld(this.#deps, exchange, status, reply)) this.#doubtful = []
     else this.#open(reply)
   }
 
@@ -79,7 +85,7 @@ export class Delivery implements UpstreamSink, Stoppable {
     if (this.#doubtful === undefined) return this.#pass(chunk)
     this.#doubtful.push(chunk)
     this.#doubtfulSize += chunk.length
-    if (this.#doubtfulSize < doubtfulBytes) return true
+    if (this.#doubtfulSize < heldBytes(this.#status)) return true
     const judged = this.#judge()
     if (!isPromise(judged)) return true
     judged.then(() => this.#upstream?.resume())
@@ -89,6 +95,7 @@ export class Delivery implements UpstreamSink, Stoppable {
   end(): void {
     const judged = this.#doubtful === undefined ? undefined : this.#judge()
     if (isPromise(judged)) judged.then(() => this.#finish())
+    else if (this.#queued) this.#endsQueued = true
     else this.#finish()
   }
 
@@ -109,24 +116,25 @@ export class Delivery implements UpstreamSink, Stoppable {
   #judge(): MaybePromise<void> {
     const body = Buffer.concat(this.#doubtful ?? [], this.#doubtfulSize)
     try {
-      const verdict = this.#deps.judge(this.#exchange, this.#status, this.#reply as ReplyHead, body)
-      if (!isPromise(verdict)) return this.#decide(verdict, body)
-      return verdict.then(settled => this.#decide(settled, body)).catch(error => this.#giveUp(asFailure(error)))
+      const settled = settleHeld(this.#deps, this.#exchange, this.#status, this.#reply as ReplyHead, body)
+      if (!isPromise(settled)) return this.#decide(settled, body)
+      return settled.then(known => this.#decide(known, body)).catch(error => this.#giveUp(toSoakpError(error)))
     } catch (error) {
-      return this.#giveUp(asFailure(error))
+      return this.#giveUp(toSoakpError(error))
     }
   }
 
-  #decide(verdict: SoakpError | 'again' | undefined, body: Buffer): void {
+  #decide(settled: Buffer | SoakpError | 'again', body: Buffer): void {
     if (this.#ended) return
     this.#doubtful = undefined
-    if (verdict === 'again') {
+    if (settled === 'again') {
       this.#ended = true
       this.#upstream?.abort()
-    } else if (verdict) this.#giveUp(verdict)
+    } else if (settled instanceof SoakpError) this.#giveUp(settled)
     else {
-      this.#open(this.#reply as ReplyHead)
-      if (body.length > 0) this.#pass(body)
+      const reply = this.#reply as ReplyHead
+      this.#open(settled === body ? reply : { ...reply, contentLength: settled.length })
+      if (settled.length > 0) this.#pass(settled)
     }
   }
 
@@ -135,7 +143,7 @@ export class Delivery implements UpstreamSink, Stoppable {
     this.#ended = true
     const { usage, model, source } = this.#read()
     const ending: Ending = { status: this.#status, outcome: 'failed', errorCode: failure.code, usage, model, usageSource: source }
-    this.#deps.record(this.#exchange, ending, () => this.#reset())
+    this.#deps.record(this.#exchange, ending, () => breakOff(this.#exchange.call))
   }
 
   #giveUp(error: SoakpError): void {
@@ -149,7 +157,8 @@ export class Delivery implements UpstreamSink, Stoppable {
     const { clock } = this.#deps
     const { response, request } = exchange.call
     const stream = reply.contentType.startsWith('text/event-stream')
-    this.#meter = this.#newMeter(this.#status, reply)
+    if (stream && exchange.way !== undefined) this.#learner = this.#deps.keeping.learner(exchange)
+    this.#meter = meterFor(exchange, this.#status, reply, this.#learner)
     const rewriting = exchange.provider?.calledNext && rewriteReply(exchange, reply, this.#meter)
     if (rewriting) this.#meter = rewriting
     const { headers } = reply
@@ -160,8 +169,7 @@ export class Delivery implements UpstreamSink, Stoppable {
       this.#left = reply.contentLength
     }
     if (stream) headers.push('x-accel-buffering', 'no')
-    const now = clock()
-    exchange.overheadMs += now - this.#headAt
+    exchange.overheadMs += clock() - this.#headAt
     headers.push('x-soakp-overhead-us', String(Math.round(exchange.overheadMs * 1000)))
     exchange.answered = true
     if (exchange.rivals) exchange.rivals.kept = undefined
@@ -182,10 +190,16 @@ export class Delivery implements UpstreamSink, Stoppable {
   }
 
   #pass(chunk: Buffer): boolean {
+    if (this.#queued) {
+      this.#queued.push(chunk)
+      return false
+    }
     const exchange = this.#exchange
     const { clock } = this.#deps
     if (exchange.firstByteMs === null) exchange.firstByteMs = Math.round(clock() - exchange.startedAt)
     const pieces = (this.#meter as Meter).feed(chunk)
+    const made = this.#learner?.take()
+    if (made) return this.#learn(made, pieces)
     if (pieces === undefined) return true
     if (this.#left !== undefined) {
       this.#left -= chunk.length
@@ -198,6 +212,24 @@ export class Delivery implements UpstreamSink, Stoppable {
     let room = true
     for (const piece of pieces) room = this.#write(piece)
     return room
+  }
+
+  /** Keeps back what tells of something new until it is written down whose that is. */
+  #learn(made: readonly OwnedRecord[], pieces: Buffer | readonly Buffer[] | undefined): false {
+    this.#queued = []
+    this.#deps.keeping.keep(made, error => {
+      if (this.#ended) return
+      if (error !== undefined) return this.#break(new SoakpError('store_unavailable'))
+      const waiting = this.#queued ?? []
+      this.#queued = undefined
+      for (const piece of pieces === undefined ? [] : Buffer.isBuffer(pieces) ? [pieces] : pieces) this.#write(piece)
+      let room = !this.#paused
+      for (const chunk of waiting) room = this.#pass(chunk)
+      if (this.#queued) return
+      if (this.#endsQueued) this.#finish()
+      else if (room) this.#upstream?.resume()
+    })
+    return false
   }
 
   #write(piece: Buffer): boolean {
@@ -231,7 +263,7 @@ export class Delivery implements UpstreamSink, Stoppable {
     const ending: Ending = { status: this.#status, outcome: 'ok', errorCode: null, usage, model, usageSource: source }
     this.#deps.record(exchange, ending, error => {
       if (error === undefined) (exchange.call.response as ServerResponse).end(last)
-      else this.#reset()
+      else breakOff(this.#exchange.call)
     })
   }
 
@@ -250,46 +282,17 @@ export class Delivery implements UpstreamSink, Stoppable {
     const { usage, model, source } = this.#read()
     const status = reason === 'client_gone' ? 499 : this.#status || 503
     const errorCode = reason === 'client_gone' ? 'client_gone' : null
-    this.#deps.record(this.#exchange, { status, outcome: reason, errorCode, usage, model, usageSource: source }, () => this.#reset())
+    this.#deps.record(this.#exchange, { status, outcome: reason, errorCode, usage, model, usageSource: source }, () =>
+      breakOff(this.#exchange.call),
+    )
   }
 
   #read(): Metered {
     // where nothing has come, what was sent may be billed all the same
-    return (this.#meter ?? this.#newMeter(this.#status || 200, undefined)).end()
-  }
-
-  #newMeter(status: number, reply: ReplyHead | undefined): Meter {
-    const { endpoint, provider, inspected, promptBytes } = this.#exchange
-    const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
-    return createMeter({
-      dialect,
-      status,
-      contentType: reply?.contentType,
-      contentEncoding: reply?.contentEncoding,
-      injectedUsage: inspected?.injectedUsage === true,
-      estimate: endpoint?.estimate !== undefined,
-      requestBytes: promptBytes,
-      stated: dialect.usageHeaders && reply ? statedUsage(dialect.usageHeaders, reply.headers) : undefined,
-      assumed: assumedBy(this.#exchange),
-    })
-  }
-
-  /** Ends the connection (HTTP/1.1) or the stream (HTTP/2) so that the client cannot take what it has for the whole. */
-  #reset(): void {
-    const { response } = this.#exchange.call
-    if (response.destroyed) return
-    if ('stream' in response) response.stream?.close(internalError)
-    else response.destroy()
+    return (this.#meter ?? meterFor(this.#exchange, this.#status || 200, undefined, undefined)).end()
   }
 }
-
-/** RFC 9113, section 7: INTERNAL_ERROR. */
-const internalError = 2
 
 function flushHead(delivery: Delivery): void {
   if (delivery.waitsForBody) delivery.flush()
-}
-
-function asFailure(error: unknown): SoakpError {
-  return error instanceof SoakpError ? error : new SoakpError('internal', undefined, { cause: error })
 }

@@ -7,6 +7,7 @@ import type { Endpoint, Provider, Usage } from '../providers/provider.js'
 import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
 import type { Call } from './call.js'
 import type { Head } from './head.js'
+import type { Named, OwnedWay } from './owned.js'
 import type { Rivals } from './rivals.js'
 
 /** What the body of a call said, as far as rules and metering ask. */
@@ -24,6 +25,8 @@ export interface Inspected {
   readonly severalModels?: boolean
   /** How many characters of it are billed, where the reply will not tell. */
   readonly characters?: number
+  /** It could not be looked into. */
+  readonly unread?: true
   /** The question was put and refused; this is the call without it. */
   readonly refusedToTell?: true
 }
@@ -69,6 +72,10 @@ export interface Exchange extends BagMember {
   rivals: Rivals | undefined
   /** The body, where it was read. */
   inspected: Inspected | undefined
+  /** What the request names of things that belong to somebody, or that only one account knows; undefined: nothing. */
+  named: Named[] | undefined
+  /** What the call does with such things, where the reply has to be looked at for it. */
+  way: OwnedWay | undefined
   /** 1 with the first request that leaves. */
   attempt: number
   /** An earlier attempt reached a provider. */
@@ -117,6 +124,8 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     unified: undefined,
     rivals: undefined,
     inspected: undefined,
+    named: undefined,
+    way: undefined,
     attempt: 0,
     arrived: false,
     bytesIn: 0,

@@ -1,26 +1,31 @@
 import { type Readable, Transform, type TransformCallback } from 'node:stream'
 import type { Rules } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
-import { createFormScan } from '../lib/form-scan.js'
+import { createFormScan, type FormScan } from '../lib/form-scan.js'
+import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import { ownershipOf } from '../providers/index.js'
 import type { Endpoint } from '../providers/provider.js'
 import type { Exchange } from './exchange.js'
 import { judgeModels, modelsOfTarget } from './inspect.js'
 import type { Kept } from './keep.js'
+import { type Named, namedAt } from './owned.js'
+import type { Ownership } from './ownership.js'
+
+interface FormOptions {
+  readonly rules: Rules
+  readonly ownership: Pick<Ownership, 'admitForm'>
+  /** Gets the refusal; the stream is then destroyed, which aborts the upstream call. */
+  readonly refused: (error: SoakpError) => void
+  readonly kept: Kept | undefined
+}
 
 /**
- * A form on its way out under a rule about models: it streams, but its last bytes, the closing boundary among them, stay here until the model was seen
- * and allowed. What is refused never becomes a whole request, and never whole in `kept`. `refused` gets the refusal; the stream is then destroyed, which aborts the upstream call.
+ * A form on its way out under a rule about models or about whose things it names: it streams, but its last bytes, the closing boundary among them, stay here until what
+ * matters was seen and allowed. What is refused never becomes a whole request, and never whole in `kept`.
  */
-export function createForm(
-  exchange: Exchange,
-  upload: Readable,
-  endpoint: Endpoint,
-  rules: Rules,
-  refused: (error: SoakpError) => void,
-  kept?: Kept,
-): Transform {
-  const fields = new Set(endpoint.models.flatMap(place => (place.in === 'multipart' ? [place.field] : [])))
-  const scan = createFormScan(rawContentType(exchange), fields)
+export function createForm(exchange: Exchange, upload: Readable, endpoint: Endpoint, options: FormOptions): Transform {
+  const { rules, ownership, refused, kept } = options
+  const scan = createFormScan(rawContentType(exchange), fieldsOf(endpoint))
   let held: Buffer[] = []
   let heldBytes = 0
 
@@ -28,6 +33,11 @@ export function createForm(
     const refusal = error instanceof SoakpError ? error : new SoakpError('internal', undefined, { cause: error })
     refused(refusal)
     stream.destroy()
+  }
+
+  function judge(): MaybePromise<void> {
+    const fields = judgeFields(exchange, scan, endpoint, rules)
+    return rules.reachesAll ? undefined : ownership.admitForm(exchange, namedInForm(endpoint, fields))
   }
 
   const form = new Transform({
@@ -45,20 +55,19 @@ export function createForm(
       done()
     },
     flush(done: TransformCallback) {
-      try {
-        const { fault, values } = scan.end()
-        if (fault !== undefined)
-          throw new SoakpError(fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body', fault === 'ambiguous' ? undefined : fault)
-        const models = [...modelsOfTarget(exchange, rules), ...values]
-        exchange.model = models[0] ?? null
-        judgeModels(rules, models, endpoint)
-      } catch (error) {
-        return fail(form, error)
+      const pass = () => {
+        kept?.end()
+        for (const piece of held) form.push(piece)
+        held = []
+        done()
       }
-      kept?.end()
-      for (const piece of held) form.push(piece)
-      held = []
-      done()
+      try {
+        const judged = judge()
+        if (isPromise(judged)) judged.then(pass).catch(error => fail(form, error))
+        else pass()
+      } catch (error) {
+        fail(form, error)
+      }
     },
   })
   upload.on('close', () => {
@@ -67,6 +76,39 @@ export function createForm(
   form.on('close', () => upload.destroy())
   upload.pipe(form)
   return form
+}
+
+/** A form that was read whole. Throws as the gate for those that stream refuses. */
+export function inspectForm(exchange: Exchange, endpoint: Endpoint, rules: Rules, body: Buffer): void {
+  const scan = createFormScan(rawContentType(exchange), fieldsOf(endpoint))
+  scan.feed(body)
+  const named = namedInForm(endpoint, judgeFields(exchange, scan, endpoint, rules))
+  if (named.length > 0) exchange.named = named
+  exchange.inspected = { body, original: body, injectedUsage: false }
+}
+
+function fieldsOf(endpoint: Endpoint): Set<string> {
+  const models = endpoint.models.flatMap(place => (place.in === 'multipart' ? [place.field] : []))
+  return new Set([...models, ...(ownershipOf(endpoint)?.formNames ?? []).map(({ at }) => at)])
+}
+
+/** The form's fields, once its models have been judged. */
+function judgeFields(exchange: Exchange, scan: FormScan, endpoint: Endpoint, rules: Rules): ReadonlyMap<string, string> {
+  const { fault, fields } = scan.end()
+  if (fault !== undefined)
+    throw new SoakpError(fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body', fault === 'ambiguous' ? undefined : fault)
+  const stated = endpoint.models.flatMap(place => (place.in === 'multipart' ? (fields.get(place.field) ?? []) : []))
+  const models = [...modelsOfTarget(exchange, rules), ...stated]
+  exchange.model = models[0] ?? null
+  judgeModels(rules, models, endpoint)
+  return fields
+}
+
+function namedInForm(endpoint: Endpoint, fields: ReadonlyMap<string, string>): Named[] {
+  return (ownershipOf(endpoint)?.formNames ?? []).flatMap(place => {
+    const text = fields.get(place.at)
+    return (text === undefined ? undefined : namedAt(place, text)) ?? []
+  })
 }
 
 /** The boundary is sensitive to case; `head.contentType` is folded. */

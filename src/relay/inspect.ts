@@ -2,9 +2,11 @@ import type { Rules } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import { compilePointers, type Found, type Pointers, type Scan, scanJson } from '../lib/json-scan.js'
 import { spliceStreamOptions, streamOptionsPointers } from '../lib/json-splice.js'
+import { type OwnershipPlan, ownershipOf } from '../providers/index.js'
 import type { Dialect, Endpoint } from '../providers/provider.js'
 import type { GrantRecord } from '../stores/records.js'
 import type { Exchange, Inspected, UnifiedCall } from './exchange.js'
+import { holds, namedIn } from './owned.js'
 
 /** How a body is treated on its way out. `read`: into memory, scanned; `stream`: as it comes; `form`: as it comes, the model looked for underway; `none`: there is none. */
 export type BodyPlan = 'read' | 'stream' | 'form' | 'none'
@@ -16,6 +18,7 @@ interface Wanted {
   readonly choices: ReadonlySet<string>
   readonly texts: ReadonlySet<string>
   readonly stream: string | undefined
+  readonly ownership: OwnershipPlan | undefined
 }
 
 const wanted = new WeakMap<Endpoint, Wanted>()
@@ -25,6 +28,7 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
   if (!plan) {
     const models = endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))
     const stream = dialect.streamPointer
+    const ownership = ownershipOf(endpoint)
     const pointers = [
       ...models,
       ...dialect.maxOutputPointers,
@@ -32,6 +36,7 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
       ...(stream ? [stream] : []),
       ...(endpoint.includeUsage ? streamOptionsPointers : []),
       ...(endpoint.countsText ?? []),
+      ...(ownership?.pointers ?? []),
     ]
     plan = {
       pointers: compilePointers([...new Set(pointers)]),
@@ -40,6 +45,7 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
       choices: new Set(dialect.choicesPointers),
       texts: new Set(endpoint.countsText),
       stream,
+      ownership,
     }
     wanted.set(endpoint, plan)
   }
@@ -57,6 +63,7 @@ function isRuled(exchange: Exchange, rules: Rules, grant: GrantRecord): boolean 
     rules.limitsModels ||
     exchange.asks?.model === true ||
     isCosted(exchange) ||
+    isKept(exchange, rules) ||
     (grant.maxOutputTokens !== null && exchange.endpoint?.estimate === true)
   )
 }
@@ -64,6 +71,25 @@ function isRuled(exchange: Exchange, rules: Rules, grant: GrantRecord): boolean 
 /** A budget depends on what it asks for. */
 function isCosted({ asks, endpoint }: Exchange): boolean {
   return asks?.cost === true && endpoint !== undefined && (endpoint.estimate !== undefined || endpoint.countsText !== undefined)
+}
+
+/** Whether a body may name things of others, which has to be seen. */
+function isKept({ endpoint }: Exchange, rules: Rules): boolean {
+  if (endpoint?.owns === undefined || rules.reachesAll) return false
+  return (ownershipOf(endpoint)?.jsonNames.length ?? 0) > 0
+}
+
+/** Whether a form may name things of others. */
+export function mayNameInForm({ endpoint }: Exchange, rules: Rules): boolean {
+  if (endpoint?.owns === undefined || rules.reachesAll) return false
+  return (ownershipOf(endpoint)?.formNames.length ?? 0) > 0
+}
+
+/** Whether something depends on the fields of the call's form. */
+export function isRuledForm(exchange: Exchange, rules: Rules): boolean {
+  return (
+    (rules.limitsModels && exchange.endpoint?.models.some(place => place.in === 'multipart') === true) || mayNameInForm(exchange, rules)
+  )
 }
 
 /** A body in another charset than UTF-8 may hold other names than the ones seen in its bytes. */
@@ -82,12 +108,15 @@ export function planBody(exchange: Exchange, rules: Rules, grant: GrantRecord): 
     throw new SoakpError('output_too_large', 'soakp does not know this endpoint.')
   if (!head.hasBody) return 'none'
   if (!endpoint) return 'stream'
-  if (ruled && head.encoded && endpoint.models.length > 0) throw new SoakpError('encoded_body')
+  const kept = isKept(exchange, rules)
+  if (ruled && head.encoded && (kept || endpoint.models.length > 0)) throw new SoakpError('encoded_body')
   if (isForm(head.contentType)) {
+    if (mayNameInForm(exchange, rules)) return exchange.rivals ? 'read' : 'form'
     if (endpoint.models.some(place => place.in === 'multipart')) return rules.limitsModels ? 'form' : 'stream'
     if (!ruled) return 'stream'
   }
   const inBody =
+    kept ||
     endpoint.models.some(place => place.in === 'json') ||
     endpoint.includeUsage === true ||
     endpoint.estimate === true ||
@@ -112,7 +141,7 @@ export function inspectBody(
   const plan = wantedOf(endpoint, dialect)
   const scan = scanJson(body, plan.pointers)
   if (!scan.ok) {
-    if (!isRuled(exchange, rules, grant)) return { body, original: body, injectedUsage: false }
+    if (!isRuled(exchange, rules, grant)) return { body, original: body, injectedUsage: false, unread: true }
     throw new SoakpError(scan.fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body')
   }
   const models = modelsOfTarget(exchange, rules)
@@ -131,6 +160,7 @@ export function inspectBody(
     } else if (plan.texts.has(pointer)) characters += typeof value === 'string' ? codePoints(value) : 0
     else if (pointer === plan.stream) streams = value === true
   }
+  if (plan.ownership) look(exchange, plan.ownership, scan.found, body, rules)
   exchange.model = models[0] ?? null
   judgeModels(rules, models, endpoint)
   judgeOutput(grant, endpoint, outputs, choices)
@@ -149,6 +179,14 @@ function mostOf(outputs: readonly Found['value'][]): number | undefined {
     most = Math.max(most ?? 0, Math.ceil(value))
   }
   return most
+}
+
+/** What a body names of things that belong to somebody, and whether the call will leave one behind. */
+function look(exchange: Exchange, ownership: OwnershipPlan, found: readonly Found[], body: Buffer, rules: Rules): void {
+  exchange.named = namedIn(ownership, found, body, rules)
+  const { owns } = ownership
+  const way = owns.root === undefined ? owns.ways[0] : undefined
+  if (way && holds(way.when, found)) exchange.way = { way, kind: owns.kind, id: undefined }
 }
 
 /** Providers bill an emoji as one character, not as the two that a string has. */

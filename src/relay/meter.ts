@@ -22,6 +22,8 @@ export interface MeterOptions {
   readonly requestBytes: number
   /** What the reply's head stated. */
   readonly stated?: Usage | undefined
+  /** Is shown each event of a stream before it goes on. */
+  readonly onEvent?: (data: Buffer) => void
   /** What the request lets us tell of the bill, where the reply tells nothing. */
   readonly assumed?: Pick<Usage, 'units' | 'unit'> | undefined
 }
@@ -101,7 +103,9 @@ function streamMeter(options: MeterOptions, format: 'sse' | 'lines'): Meter {
   const needles = needlesFor(dialect)
   const reading = newReading(options.stated)
   const filter = injectedUsage && format === 'sse'
+  const { onEvent } = options
   const onData = (data: Buffer): boolean => {
+    if (onEvent) onEvent(data)
     findModel(reading, data, needles.model)
     countText(reading, data, needles)
     if (!announcesUsage(data, needles.usage)) return false

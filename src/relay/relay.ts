@@ -23,10 +23,14 @@ import { type Call, isWhole } from './call.js'
 import { createChooser } from './choose.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { createFailover } from './failover.js'
+import { inspectForm } from './form.js'
 import { type Head, readHead } from './head.js'
-import { type BodyPlan, inspectBody, inspectTarget, inspectUnifiedForm, planBody } from './inspect.js'
+import { type BodyPlan, inspectBody, inspectTarget, inspectUnifiedForm, isRuledForm, planBody } from './inspect.js'
+import { createKeeping } from './keeping.js'
+import { createLearned } from './learned.js'
 import { promptBytes } from './meter.js'
 import { createModelLists } from './models.js'
+import { createOwnership, type OwnedStore } from './ownership.js'
 import { createBook } from './record.js'
 import { originAllowed, refuseForeignPage, toSoakpError } from './refuse.js'
 import { createRests } from './rests.js'
@@ -58,7 +62,7 @@ export interface RelayDeps {
   readonly ledger: Ledger
   readonly outbound: Outbound
   readonly tellVerdict: TellVerdict
-  readonly store: Pick<Store, 'putRests' | 'listRests'>
+  readonly store: Pick<Store, 'putRests' | 'listRests'> & OwnedStore
   readonly settings: {
     readonly corsOrigins: readonly string[]
     readonly maxInspectedBytes: number
@@ -82,7 +86,11 @@ export function createRelay(deps: RelayDeps): Relay {
   const rests = createRests({ ...deps, random: Math.random })
   const chooser = createChooser(rests)
   const sockets = createSockets({ ...deps, book, clock })
+  const ownership = createOwnership(deps.store)
+  const keeping = createKeeping({ ...deps, learned: createLearned(deps.store, deps.log, deps.now) })
   const attempts = createAttempts({
+    ownership,
+    keeping,
     vault,
     outbound,
     book,
@@ -139,7 +147,9 @@ export function createRelay(deps: RelayDeps): Relay {
     }
     if (exchange.stopped) throw new SoakpError('client_gone')
     if (!call.upgrade) await takeBody(exchange, exchange.grant)
-    const chosenKey = exchange.rivals ? chosen(exchange, exchange.rivals) : key
+    const owned = !call.upgrade && exchange.endpoint?.owns && ownership.admit(exchange)
+    if (owned) await owned
+    const chosenKey = exchange.rivals ? chosen(exchange, exchange.rivals) : exchange.key
     const admitted = admission.admit(exchange, chosenKey)
     if (admitted) await admitted
     if (call.upgrade) sockets.start(exchange, chosenKey)
@@ -234,13 +244,18 @@ export function createRelay(deps: RelayDeps): Relay {
   /** A body that is here is not streamed, whether it is looked into or not. */
   function takeWhole(exchange: Exchange, plan: BodyPlan, rules: Rules, record: GrantRecord, body: Buffer): void {
     exchange.bytesIn = body.length
-    if (plan === 'read') inspect(exchange, rules, record, body)
+    if (plan === 'read' || plan === 'form') inspect(exchange, rules, record, body)
     else exchange.inspected = { body, original: body, injectedUsage: false }
   }
 
   function inspect(exchange: Exchange, rules: Rules, record: GrantRecord, body: Buffer): void {
-    const dialect = exchange.endpoint?.dialect ?? exchange.provider?.dialect
+    const { endpoint, head } = exchange
+    const dialect = endpoint?.dialect ?? exchange.provider?.dialect
     if (!dialect) return
+    if (endpoint && head?.contentType.startsWith('multipart/form-data') && isRuledForm(exchange, rules)) {
+      inspectForm(exchange, endpoint, rules, body)
+      return
+    }
     exchange.promptBytes = promptBytes(body)
     exchange.inspected = inspectBody(exchange, rules, record, dialect, body, attempts.mayAskUsage(exchange))
   }

@@ -2,6 +2,7 @@ import { SoakpError } from '../errors.js'
 import { memoryApps } from './memory-apps.js'
 import { memoryLedger } from './memory-ledger.js'
 import { memoryLimits, memorySlices } from './memory-limits.js'
+import { memoryOwned } from './memory-owned.js'
 import type { AliasRecord, GrantRecord, KeyRecord, PriceRecord, RestRecord, TokenRecord } from './records.js'
 import type { Store, StoreKind } from './store.js'
 
@@ -88,6 +89,7 @@ function openMemory(): Store {
     ...memoryApps(() => generation++),
     ...memoryLimits(() => generation++),
     ...slices,
+    ...memoryOwned(id => keys.has(id)),
 
     putAlias: alias => {
       const name = `${alias.tenant}/${alias.name}`

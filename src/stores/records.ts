@@ -12,6 +12,7 @@ export {
 import type { AppLimits } from './limit-record.js'
 
 export { type LimitKind, type LimitRecord, limitKinds } from './limit-record.js'
+export type { OwnedRecord } from './owned-record.js'
 export type { RestRecord } from './rest-record.js'
 
 /** What the store keeps. Times are epoch milliseconds; `null` is "not so" or "never". Only ciphertext of secrets is ever in here. */
@@ -72,7 +73,7 @@ export interface GrantRecord {
   readonly scope: GrantScope
   /** Globs; empty: any model. */
   readonly models: readonly string[]
-  /** `inference`, `*`, or `[METHOD ]PATTERN`; empty: inference. */
+  /** `inference`, `account`, `all-resources`, `*`, or `[METHOD ]PATTERN`; empty: inference. */
   readonly endpoints: readonly string[]
   /** Web origins; empty: any, and calls without one. */
   readonly origins: readonly string[]

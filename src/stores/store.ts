@@ -10,6 +10,7 @@ import type {
   KeyRecord,
   LimitKind,
   LimitRecord,
+  OwnedRecord,
   PriceRecord,
   RestRecord,
   TokenRecord,
@@ -28,6 +29,8 @@ export type KeyPatch = Partial<
 export type GrantPatch = Partial<Omit<GrantRecord, 'id' | 'tenant' | 'createdAtMs' | 'app' | 'narrowedTo'>>
 export type AppPatch = Partial<Omit<AppRecord, 'id' | 'tenant' | 'createdAtMs'>>
 export type AppUserPatch = Partial<Pick<AppUserRecord, 'revokedAtMs' | 'cutStreams'>>
+
+export type OwnedFilter = Partial<Pick<OwnedRecord, 'tenant' | 'provider' | 'kind' | 'keyId' | 'grantId'>> & { readonly limit?: number }
 
 export interface GrantAndTokens {
   readonly grant: GrantRecord
@@ -122,6 +125,17 @@ export interface Store extends SliceStore {
   /** By what they are on and their models. */
   listLimits(tenant: string): MaybePromise<LimitRecord[]>
   removeLimit(tenant: string, kind: LimitKind, subject: string, model: string): MaybePromise<boolean>
+
+  /** All of them in one commit. What is known already, made with the same key, stays whose it is. Raises no policy generation, as the four below. */
+  keepOwned(records: readonly OwnedRecord[]): MaybePromise<void>
+  /** One for each key that made something of this id; nearly always one or none. */
+  findOwned(name: Pick<OwnedRecord, 'tenant' | 'provider' | 'kind' | 'id'>): MaybePromise<readonly OwnedRecord[]>
+  /** The newest first. An absent filter field matches all. */
+  listOwned(filter: OwnedFilter): MaybePromise<OwnedRecord[]>
+  /** False: it was not known. */
+  forgetOwned(name: Pick<OwnedRecord, 'tenant' | 'provider' | 'kind' | 'id' | 'keyId'>): MaybePromise<boolean>
+  /** Forgets what ended before `now`, and what was made with keys that are gone; at most `most` of each. Returns how many. */
+  pruneOwned(now: number, most: number): MaybePromise<number>
 
   /** All of them in one commit, in this order, and with them what they leave of an instance's slices; none if it fails. */
   appendEntries(

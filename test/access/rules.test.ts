@@ -22,6 +22,17 @@ t.test('a grant opens inference by itself, new endpoints with *, and closed ones
   t.same(opens('inference', 'POST /openai/v1/realtime/client_secrets'), [true, false, false, true])
 })
 
+t.test('the word account opens what is tracked of an account, and with all-resources the rest of it', async t => {
+  const tracked = { ...files, tracked: true }
+  t.same([files, tracked].map(rulesOf(aGrant({ endpoints: ['inference', 'account'] })).opens), [false, true])
+  t.same([files, tracked].map(rulesOf(aGrant({ endpoints: ['account', 'all-resources'] })).opens), [true, true])
+  t.same([files, tracked].map(rulesOf(aGrant({ endpoints: ['all-resources', '*', 'inference'] })).opens), [false, false])
+  t.same(
+    [[], ['account'], ['all-resources']].map(endpoints => rulesOf(aGrant({ endpoints })).reachesAll),
+    [false, false, true],
+  )
+})
+
 t.test('a pattern that only covers a closed endpoint does not name it', async t => {
   for (const pattern of ['/**', '/v1/**', '* /v1/*/*', '/openai/**', '/v1/*/file_1']) {
     t.notOk(rulesOf(aGrant({ endpoints: [pattern] })).opens(files), pattern)

@@ -1,8 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { compilePointers } from '../../src/lib/json-scan.js'
-import { checkPath, formatAuthScheme, matchEndpoint, matchUnderPrefix, parseAuthScheme, reservedNames } from '../../src/providers/index.js'
+import { streamOptionsPointers } from '../../src/lib/json-splice.js'
+import {
+  checkPath,
+  formatAuthScheme,
+  matchEndpoint,
+  matchUnderPrefix,
+  ownershipOf,
+  parseAuthScheme,
+  reservedNames,
+} from '../../src/providers/index.js'
 import type { Dialect, Endpoint, Provider, Usage } from '../../src/providers/provider.js'
+import type { List } from '../../src/providers/resource.js'
+import { readPage } from '../../src/relay/owned-list.js'
 
 /** A reply as its provider documents it, and what was consumed by it. */
 export interface UsageFixture {
@@ -63,6 +74,25 @@ function testEndpoints(t: Test, provider: Provider): void {
     t.doesNotThrow(() => compilePointers(endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))), endpoint.pattern)
     const inPath = endpoint.models.some(place => place.in === 'path')
     t.equal(inPath, /\{model\+?\}/.test(endpoint.pattern), `${endpoint.pattern} says where its model stands`)
+  }
+}
+
+/** Everything that is looked for in one body has to fit into one scan. */
+function testOwnership(t: Test, provider: Provider): void {
+  for (const endpoint of provider.endpoints) {
+    if (!endpoint.owns) continue
+    const dialect = endpoint.dialect ?? provider.dialect
+    const plan = ownershipOf(endpoint)
+    const models = endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))
+    const stream = dialect.streamPointer ? [dialect.streamPointer] : []
+    const others = [...dialect.maxOutputPointers, ...dialect.choicesPointers, ...streamOptionsPointers, ...(endpoint.countsText ?? [])]
+    const title = `${endpoint.method} ${endpoint.pattern}`
+    t.doesNotThrow(() => compilePointers([...models, ...stream, ...others, ...(plan?.pointers ?? [])]), title)
+    for (const way of endpoint.owns.ways) {
+      t.doesNotThrow(() => compilePointers((way.makes ?? []).flatMap(({ at }) => (at.startsWith('/') ? [at] : []))), title)
+      if (way.lists) t.doesNotThrow(() => readPage(way, way.lists as List, Buffer.from('{}')), title)
+      if (endpoint.owns.root !== undefined) t.match(way.spec, /^(?:[A-Z]+|\*) \//, title)
+    }
   }
 }
 
@@ -132,6 +162,7 @@ export const emptyUsage: Usage = {
 /** What every provider's row keeps. */
 export function testProvider(t: Test, provider: Provider): void {
   const { id } = provider
+  t.test(`${id}: whatever its calls may name can be looked for`, async t => testOwnership(t, provider))
   t.test(`${id}: its name is a first path segment that is not ours`, async t => {
     t.match(id, /^[a-z][a-z0-9-]+$/)
     t.notOk(reservedNames.has(id))

@@ -4,8 +4,17 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { SoakpError } from '../../src/errors.js'
 import { newId } from '../../src/lib/id.js'
-import type { AppUserRecord, Entry, GrantRecord, KeyRecord, RestRecord, TokenRecord, UsageDimension } from '../../src/stores/records.js'
-import type { Store, StoreKind } from '../../src/stores/store.js'
+import type {
+  AppUserRecord,
+  Entry,
+  GrantRecord,
+  KeyRecord,
+  OwnedRecord,
+  RestRecord,
+  TokenRecord,
+  UsageDimension,
+} from '../../src/stores/records.js'
+import type { OwnedFilter, Store, StoreKind } from '../../src/stores/store.js'
 import * as records from '../support/records.js'
 
 export const databaseKey = createSecretKey(randomBytes(32))
@@ -30,6 +39,11 @@ export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
     expiresAtMs: 1_800_000_000_000,
     ...fields,
   })
+}
+
+export function anOwned(fields: Partial<OwnedRecord> = {}): OwnedRecord {
+  const whose = { tenant: 'default', provider: 'openai', kind: 'file', id: 'file-1', keyId: 'key_1', grantId: 'grt_a' }
+  return { ...whose, createdAtMs: 1, endsAtMs: null, ...fields }
 }
 
 export function aToken(grantId: string, fields: Partial<TokenRecord> = {}): TokenRecord {
@@ -390,10 +404,49 @@ export function storeContract(t: Test, kind: StoreKind): void {
     await rises('removeIssuer', () => store.removeIssuer(issuer.id))
     await stays('spend', () => store.spend('one', 5))
     await stays('pruneApps', () => store.pruneApps(10))
+    await stays('keepOwned', () => store.keepOwned([anOwned()]))
+    await stays('forgetOwned', () => store.forgetOwned(anOwned()))
+    await stays('pruneOwned', () => store.pruneOwned(5, 5))
     await stays('appendEntries', () => store.appendEntries([anEntry()]))
     await stays('reads', async () => [await store.listKeys(), await store.listGrants(), await store.listEntries({})])
     await stays('a change of nothing', () => store.updateKey('key_none', { name: 'n' }))
     await stays('probe', () => store.probe())
+  })
+
+  t.test(`${kind.scheme}: what was made is its first maker's, on each key by itself, until it is forgotten`, async t => {
+    const store = await fresh(t)
+    const one = anOwned({ endsAtMs: 9 })
+    const other = anOwned({ keyId: 'key_2', grantId: 'grt_b' })
+    await store.keepOwned([one, other])
+    await store.keepOwned([anOwned({ grantId: 'grt_b' })])
+    const byKey = (records: readonly OwnedRecord[]) => [...records].sort((a, b) => (a.keyId < b.keyId ? -1 : 1))
+    t.strictSame(byKey(await store.findOwned(one)), [one, other], 'who comes second changes nothing')
+    for (const elsewhere of [{ tenant: 't2' }, { provider: 'groq' }, { kind: 'batch' }, { id: 'FILE-1' }, { id: 'file-1 ' }])
+      t.strictSame(await store.findOwned({ ...one, ...elsewhere }), [])
+    t.equal(await store.forgetOwned(other), true)
+    t.equal(await store.forgetOwned(other), false)
+    t.strictSame(await store.findOwned(one), [one])
+  })
+
+  t.test(`${kind.scheme}: what was made is listed by any of its fields, the newest first, and goes with its end or its key`, async t => {
+    const store = await fresh(t)
+    const key = aKey()
+    await store.insertKey(key)
+    const made = Array.from({ length: 5 }, (_, at) =>
+      anOwned({ id: `file-${at}`, keyId: key.id, createdAtMs: at, endsAtMs: at === 0 ? 50 : null }),
+    )
+    const others = anOwned({ id: 'x', grantId: 'grt_b', keyId: key.id, createdAtMs: 9 })
+    const keyless = anOwned({ id: 'y', keyId: 'key_gone', createdAtMs: 10 })
+    await store.keepOwned([...made, others, keyless])
+    const ids = async (filter: OwnedFilter) => (await store.listOwned(filter)).map(({ id }) => id)
+    t.strictSame(await ids({ grantId: 'grt_a', keyId: key.id }), ['file-4', 'file-3', 'file-2', 'file-1', 'file-0'])
+    t.strictSame(await ids({ grantId: 'grt_a', provider: 'openai', kind: 'file', limit: 2 }), ['y', 'file-4'])
+    t.strictSame(await ids({ tenant: 'default', grantId: 'grt_b' }), ['x'])
+    t.strictSame(await ids({ kind: 'batch' }), [])
+    t.equal((await ids({})).length, 7)
+    t.equal(await store.pruneOwned(49, 10), 1, 'the one whose key is gone')
+    t.equal(await store.pruneOwned(50, 10), 1)
+    t.strictSame(await ids({}), ['x', 'file-4', 'file-3', 'file-2', 'file-1'])
   })
 
   t.test(`${kind.scheme}: entries come back as they went in, in order`, async t => {

@@ -295,7 +295,7 @@ t.test('a form under a rule about models goes to no second key before it was jud
 })
 
 t.test('a call about something of one account stays with its key', async t => {
-  const { daemon, token, play, seen } = await severalKeys(t)
+  const { daemon, token, play, seen } = await severalKeys(t, { grant: ['--all', '--endpoints', 'inference', 'all-resources'] })
   play(0, limited([['retry-after-ms', '1']]))
   const body = JSON.stringify({ model: 'gpt-4o-mini', input: 'hi', previous_response_id: 'resp_1' })
   for (let i = 0; i < 3; i++) t.equal((await call(daemon, { path: '/openai/v1/responses', token, body })).status, 429)

@@ -1,11 +1,16 @@
 import t from 'tap'
+import { rulesOf } from '../../src/access/rules.js'
+import { compilePointers, scanJson } from '../../src/lib/json-scan.js'
+import { type OwnershipPlan, ownershipOf } from '../../src/providers/index.js'
 import { openai } from '../../src/providers/openai.js'
+import type { Endpoint } from '../../src/providers/provider.js'
 import { createChooser } from '../../src/relay/choose.js'
 import type { Exchange } from '../../src/relay/exchange.js'
+import { namedIn } from '../../src/relay/owned.js'
 import { createRests, type Rests } from '../../src/relay/rests.js'
 import { newRivals } from '../../src/relay/rivals.js'
 import type { KeyRecord, RestRecord } from '../../src/stores/records.js'
-import { aKey } from '../support/records.js'
+import { aGrant, aKey } from '../support/records.js'
 import { until } from '../support/until.js'
 
 const silent = { debug() {} }
@@ -20,14 +25,17 @@ function makeRests(now: () => number, stored: RestRecord[] = []): Rests & { read
   return Object.create(rests, { written: { value: written } })
 }
 
-const chatEndpoint = openai.endpoints.find(({ pattern }) => pattern === '/v1/chat/completions')
+const responsesEndpoint = openai.endpoints.find(({ pattern }) => pattern === '/v1/responses') as Endpoint
 
 /** As much of a call as a choice looks at. */
 function aCall(body: unknown = { model: 'gpt-4o' }, fields: Partial<Exchange> = {}): Exchange {
   const bytes = Buffer.from(JSON.stringify(body))
   const call = { path: '/v1/chat/completions', query: '' }
   const inspected = { body: bytes, original: bytes, injectedUsage: false }
-  return { call, endpoint: chatEndpoint, provider: openai, model: 'gpt-4o', inspected, ...fields } as unknown as Exchange
+  const plan = ownershipOf(responsesEndpoint) as OwnershipPlan
+  const scan = scanJson(bytes, compilePointers(plan.pointers))
+  const named = scan.ok ? namedIn(plan, scan.found, bytes, rulesOf(aGrant())) : undefined
+  return { call, endpoint: responsesEndpoint, provider: openai, model: 'gpt-4o', inspected, named, ...fields } as unknown as Exchange
 }
 
 function choices(keys: readonly KeyRecord[], rounds: number, rests = makeRests(() => 1)): string[] {

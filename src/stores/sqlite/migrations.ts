@@ -231,4 +231,25 @@ export const migrations: readonly Migration[] = [
   `,
   accounts,
   spending,
+  // what belongs to whoever made it
+  `
+  CREATE TABLE holders (
+    holder INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    keyId TEXT NOT NULL,
+    grantId TEXT NOT NULL,
+    UNIQUE (grantId, provider, kind, keyId, tenant)
+  ) STRICT;
+  CREATE TABLE owned (
+    id TEXT NOT NULL,
+    holder INTEGER NOT NULL,
+    createdAtMs INTEGER NOT NULL,
+    endsAtMs INTEGER
+  ) STRICT;
+  CREATE UNIQUE INDEX ownedById ON owned (id, holder);
+  CREATE INDEX ownedByHolder ON owned (holder);
+  CREATE INDEX ownedByEnd ON owned (endsAtMs) WHERE endsAtMs IS NOT NULL;
+  `,
 ]

@@ -14,6 +14,7 @@ import { keyQueries } from './keys.js'
 import { limitQueries } from './limits.js'
 import { copyTo, isEmpty, migrate } from './migrate.js'
 import { type Migration, migrations } from './migrations.js'
+import { ownedQueries } from './owned.js'
 import { priceQueries } from './prices.js'
 import { restQueries } from './rests.js'
 import { rollupQueries } from './rollups.js'
@@ -81,6 +82,7 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
     ...appUserQueries(db, running),
     ...issuerQueries(db, running),
     ...aliasQueries(db, running),
+    ...ownedQueries(db, running),
     ...rollupQueries(db, running, checkpointer.committed),
     ...usageQueries(db, running),
     ...priceQueries(db, running),
