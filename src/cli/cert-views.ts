@@ -94,6 +94,7 @@ export function statusText(status: CertificateStatus): string {
     ['sha256', live?.fingerprint],
     ['serial', live?.serial],
     ['files', live?.lineage.folder],
+    ['version', live?.lineage.version?.toString()],
     [
       'renewal',
       due === undefined ? renewalOf(status) : `${due.due ? 'now' : `${minute(due.atMs)} UTC`}: ${reasons[due.reason] ?? due.reason}`,

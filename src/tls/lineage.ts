@@ -45,9 +45,13 @@ const keptVersions = 5
 
 const nameShape = /^(?=.{1,200}$)[a-z0-9_]([a-z0-9._-]*[a-z0-9])?$/i
 
+export function isLineageName(name: string): boolean {
+  return nameShape.test(name) && name !== localName
+}
+
 /** Throws `usage` for what cannot name a folder of certificates. */
 export function checkLineageName(name: string): void {
-  if (nameShape.test(name) && name !== localName) return
+  if (isLineageName(name)) return
   throw new SoakpError('usage', `${JSON.stringify(name.slice(0, 80))} cannot name a certificate.`, {
     hint: 'letters, digits, dots, dashes and underscores; localhost is the local CA’s',
   })
@@ -72,7 +76,7 @@ export function listLineages(certsDir: string): Lineage[] {
     throw new SoakpError('file_refused', join(certsDir, 'live'), { cause })
   }
   return names
-    .filter(name => nameShape.test(name) && name !== localName)
+    .filter(isLineageName)
     .sort()
     .flatMap(name => findLineage(certsDir, name) ?? [])
 }

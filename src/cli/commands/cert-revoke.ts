@@ -22,7 +22,7 @@ export function certRevoke(cli: Cli): Command {
     .option('-y, --yes', 'do not ask')
     .addHelpText(
       'after',
-      '\nIn order: `soakp cert renew --force --cert-name NAME`, then `soakp cert revoke NAME --archived N` with the number that `soakp cert show NAME --json` gave before.',
+      '\nIn order: `soakp cert renew --force --cert-name NAME`, then `soakp cert revoke NAME --archived N` with the version that `soakp cert show NAME` gave before.',
     )
     .action((name: string, options: Options) => run(cli, name, options))
 }

@@ -84,7 +84,8 @@ export function readIfThere(file: string): Buffer | undefined {
   try {
     return readFileSync(file)
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    // a file where a folder could be, such as file managers leave, holds nothing either
+    if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')) return undefined
     throw new SoakpError('file_refused', file, { cause })
   }
 }

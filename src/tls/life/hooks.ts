@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Run } from '../acme/patience.js'
 import { clean } from '../acme/problem.js'
@@ -65,12 +65,21 @@ function inFolder(folder: string): { readonly programs: string[]; readonly refus
   const names = existsSync(folder) ? readdirSync(folder).sort() : []
   for (const name of names) {
     const file = join(folder, name)
-    const status = name.endsWith('~') ? undefined : statSync(file, { throwIfNoEntry: false })
+    const status = name.endsWith('~') ? undefined : lookAt(file)
     if (status?.isFile() !== true || (status.mode & 0o111) === 0) continue
     if ((status.mode & 0o002) !== 0) refused.push({ hook: file, why: `others may change it, so it is not run; chmod o-w ${file}` })
     else programs.push(file)
   }
   return { programs, refused }
+}
+
+/** Undefined also for a link that leads nowhere or round in a circle. */
+function lookAt(file: string): Stats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }
 
 function environmentOf(

@@ -6,7 +6,7 @@ import { isRecord } from '../acme/problem.js'
 import type { AriState } from '../acme/renewal.js'
 import { type RevocationReason, revocationReasons } from '../acme/revoke.js'
 import { makeDirectory, replaceFile } from '../files.js'
-import { checkLineageName } from '../lineage.js'
+import { checkLineageName, isLineageName } from '../lineage.js'
 
 /** How the names of a certificate are proved. */
 export type Proof =
@@ -85,8 +85,16 @@ const fileOf = (certsDir: string, name: string) => join(folderOf(certsDir), `${n
 export function listRecords(certsDir: string, bad: (error: SoakpError, name: string) => void = () => {}): CertificateRecord[] {
   const folder = folderOf(certsDir)
   if (!existsSync(folder)) return []
-  const names = readdirSync(folder).flatMap(file => (file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : []))
-  return names.sort().flatMap(name => {
+  let files: string[]
+  try {
+    files = readdirSync(folder)
+  } catch (cause) {
+    throw new SoakpError('file_refused', folder, { cause })
+  }
+  const names = files.flatMap(file => (file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : []))
+  // what editors and file managers leave beside a record has a name that none can have
+  const ours = names.filter(isLineageName)
+  return ours.sort().flatMap(name => {
     try {
       return readRecord(certsDir, name) ?? []
     } catch (error) {
@@ -97,6 +105,8 @@ export function listRecords(certsDir: string, bad: (error: SoakpError, name: str
   })
 }
 
+const moveAway = 'Move it away and run `soakp cert issue` for the same names again: the certificate itself stays as it is.'
+
 /** Throws `file_refused` for a file that is not what soakp wrote. */
 export function readRecord(certsDir: string, name: string): CertificateRecord | undefined {
   checkLineageName(name)
@@ -106,12 +116,12 @@ export function readRecord(certsDir: string, name: string): CertificateRecord | 
     text = readFileSync(file, 'utf8')
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new SoakpError('file_refused', file, { cause })
+    throw new SoakpError('file_refused', file, { cause, hint: moveAway })
   }
   const record = parse(text, name)
   if (record !== undefined) return record
   throw new SoakpError('file_refused', `${file} is not what soakp wrote.`, {
-    hint: 'Move it away and run `soakp cert issue` for the same names again: the certificate itself stays as it is.',
+    hint: moveAway,
   })
 }
 
