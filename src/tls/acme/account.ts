@@ -4,7 +4,7 @@ import type { Authority } from './authorities.js'
 import { externalAccountByEmail } from './eab.js'
 import { newKey, readKey } from './keys.js'
 import type { Run } from './patience.js'
-import { AcmeError } from './problem.js'
+import { AcmeError, clean } from './problem.js'
 import { type ExternalAccount, openSession, type Session } from './session.js'
 import type { Transport } from './transport.js'
 import { type Account, type Directory, readAccount } from './wire.js'
@@ -80,7 +80,7 @@ export async function register(deps: AccountDeps, authority: Authority, wishes: 
   if (url === undefined) throw new SoakpError('acme_refused', `${authority.title} opened an account but does not say where.`)
   const opened = session.withAccount(url)
   await keep(deps, authority, opened, readAccount(reply.data, url), binding?.kid)
-  run.tell(`opened an account at ${authority.title}: ${url}`)
+  run.tell(`opened an account at ${authority.title}: ${clean(url)}`)
   return opened
 }
 

@@ -71,7 +71,7 @@ export function readDirectory(data: unknown, url: string): Directory {
     revokeCert: link(data, 'revokeCert', url),
     keyChange: link(data, 'keyChange', url),
     renewalInfo: optional(data.renewalInfo),
-    termsOfService: optional(meta.termsOfService),
+    termsOfService: optional(clean(meta.termsOfService)),
     caaIdentities: texts(meta.caaIdentities).map(name => name.toLowerCase()),
     externalAccountRequired: meta.externalAccountRequired === true,
     profiles: new Map(profiles.map(([name, about]) => [clean(name), clean(about)])),

@@ -109,6 +109,15 @@ t.test('a CA in trouble', { skip: lacking('pebble', 'named', 'nsupdate', 'openss
       .catch((error: unknown) => error)) as { detail: string }
     t.match(detail, /red \[31malarm new line txet/)
     t.notMatch(detail, /[\u001b\r\n\u202e]/)
+    const before = proxy.meta
+    proxy.meta = { ...before, termsOfService: 'https://ca.example.test/\u001b]0;terms\u0007' }
+    const engine = makeEngine(t, bed)
+    const choices = [{ authority: engine.authority, account: { agreesToTerms: false } }]
+    await t.rejects(engine.obtain({}, { choices }), {
+      code: 'acme_refused',
+      detail: /to its terms: https:\/\/ca\.example\.test\/ \]0;terms$/,
+    })
+    proxy.meta = before
   })
 
   t.test('what is wrong with each name is kept apart', async t => {
