@@ -20,8 +20,10 @@ let child
 
 // process 1 is not ended by a signal that nobody in it asked for; once the daemon does, it ends itself
 for (const signal of ['SIGTERM', 'SIGINT']) {
+  // whatever listens from the start, a profiler for one, ends nothing
+  const others = process.listenerCount(signal)
   process.on(signal, () => {
-    if (process.listenerCount(signal) > 1) return
+    if (process.listenerCount(signal) > others + 1) return
     child?.kill(signal)
     process.exit(0)
   })
