@@ -16,7 +16,9 @@ const rows: Record<string, number> = {
 }
 
 /** Above 300 lines only with a reason. */
-const long: Record<string, string> = {}
+const long: Record<string, string> = {
+  'src/relay/delivery.ts': 'one reply and the states it can be in; what each of them does is elsewhere',
+}
 
 const files = sourceFiles('src')
 const partOf = (path: string) => {

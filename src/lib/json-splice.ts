@@ -11,7 +11,8 @@ export interface Splice {
   readonly injected: boolean
 }
 
-function replace(body: Buffer, start: number, end: number, text: string): Buffer {
+/** The body with `text` in place of the bytes from `start` to `end`. */
+export function replaceSpan(body: Buffer, start: number, end: number, text: string): Buffer {
   return Buffer.concat([body.subarray(0, start), Buffer.from(text), body.subarray(end)])
 }
 
@@ -22,8 +23,8 @@ function isEmpty(body: Buffer, start: number): boolean {
 }
 
 /** Behind the brace at `start`, as its first member. */
-function insert(body: Buffer, start: number, member: string): Buffer {
-  return replace(body, start + 1, start + 1, isEmpty(body, start) ? member : `${member},`)
+export function insertMember(body: Buffer, start: number, member: string): Buffer {
+  return replaceSpan(body, start + 1, start + 1, isEmpty(body, start) ? member : `${member},`)
 }
 
 /**
@@ -40,9 +41,10 @@ export function spliceStreamOptions(body: Buffer, scan: Extract<Scan, { ok: true
   const injected = (changed: Buffer): Splice => ({ body: changed, asked: false, injected: true })
   if (scan.root !== 'object') return { body, asked: false, injected: false }
   if (usage?.value === true) return { body, asked: true, injected: false }
-  if (usage) return injected(replace(body, usage.start, usage.end, 'true'))
-  if (!options) return injected(insert(body, scan.rootStart, '"stream_options":{"include_usage":true}'))
-  if (options.value === null) return injected(replace(body, options.start, options.end, '{"include_usage":true}'))
-  if (options.value === undefined && body[options.start] === 0x7b) return injected(insert(body, options.start, '"include_usage":true'))
+  if (usage) return injected(replaceSpan(body, usage.start, usage.end, 'true'))
+  if (!options) return injected(insertMember(body, scan.rootStart, '"stream_options":{"include_usage":true}'))
+  if (options.value === null) return injected(replaceSpan(body, options.start, options.end, '{"include_usage":true}'))
+  if (options.value === undefined && body[options.start] === 0x7b)
+    return injected(insertMember(body, options.start, '"include_usage":true'))
   return { body, asked: false, injected: false }
 }

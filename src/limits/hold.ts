@@ -62,7 +62,9 @@ export class Hold {
   }
 
   addCount(held: HeldCount): void {
-    this.#counts.push(held)
+    const before = this.#counts.find(({ counter, slice }) => counter === held.counter && slice === held.slice)
+    if (before) before.amount += held.amount
+    else this.#counts.push(held)
   }
 
   /** The call happened; `spent`: what it consumed. */
@@ -70,11 +72,19 @@ export class Hold {
     if (this.#isOver) return
     this.#isOver = true
     for (const held of this.#gauges) held.gauge.open--
-    for (const held of this.#counts) this.#settleCount(held, spent)
+    this.#counts.forEach((held, index) => {
+      this.#settleCount(held, index, spent)
+    })
   }
 
-  #settleCount({ slice, counter, amount }: HeldCount, spent: Spent): void {
-    const used = usedOf(counter.quantity, spent) ?? amount
+  #settleCount({ slice, counter, amount }: HeldCount, index: number, spent: Spent): void {
+    let used = usedOf(counter.quantity, spent) ?? amount
+    // more was held in the window that came after: what an earlier one covers is not charged to both
+    for (let at = 0; at < this.#counts.length; at++) {
+      const other = this.#counts[at] as HeldCount
+      if (at === index || other.counter !== counter) continue
+      used = at < index ? Math.max(0, used - other.amount) : Math.min(used, amount)
+    }
     if (used > amount) this.isOverrun = true
     this.#returns.settle(slice, amount, used)
   }

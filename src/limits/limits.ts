@@ -1,5 +1,6 @@
 import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import type { Quantity } from '../lib/terms.js'
 import type { LimitRecord } from '../stores/records.js'
 import type { SliceStore } from '../stores/slices.js'
 import { Gauges } from './gauges.js'
@@ -35,8 +36,10 @@ export interface Limits {
   admitKey(hold: Hold, facts: CallFacts): MaybePromise<void>
   /** Whether `admit` will ask for a model or a cost, so that the body has to be read. */
   asks(hold: Hold, keyIds: readonly string[]): { readonly model: boolean; readonly cost: boolean }
-  /** Holds more where more has been consumed than is held, and `ahead` of it. Resolves with why it cannot go on. */
-  cover(hold: Hold, spent: Spent, ahead: Spent): MaybePromise<SoakpError | undefined>
+  /** Holds more where more has been consumed than is held. Resolves with why it cannot go on. */
+  cover(hold: Hold, spent: Spent): MaybePromise<SoakpError | undefined>
+  /** Holds `money` again for what a connection will consume next, in micro-dollars. Resolves with why it cannot go on. */
+  refill(hold: Hold, money: number): MaybePromise<SoakpError | undefined>
   /** Where the nearest limit stands that counts calls; nothing is taken. Undefined: there is none. */
   look(grant: LimitedGrant, limits?: readonly LimitRecord[]): RateState | undefined
   /** What calls have left of counters, for the commit that holds their entries. */
@@ -145,14 +148,20 @@ export function createLimits({ store, now }: LimitsDeps): Limits {
     return takeCounts(hold, needs, facts.keyId)
   }
 
-  function cover(hold: Hold, spent: Spent, ahead: Spent): MaybePromise<SoakpError | undefined> {
+  /** `wanted`: how much of a quantity is to be held, given what is. */
+  function holdMore(hold: Hold, wanted: (quantity: Quantity, held: number) => number): MaybePromise<SoakpError | undefined> {
+    const budgets = hold.budgets
     const needs: Need[] = []
-    for (const { rule, counter, amount } of hold.budgets) {
-      if (counter.quantity === 'calls') continue
-      const lacking = (spent[counter.quantity] ?? 0) - amount
-      const wanted = lacking + (ahead[counter.quantity] ?? 0)
-      if (lacking >= 0 && wanted > 0) needs.push({ rule, counter, amount: wanted })
-    }
+    budgets.forEach(({ rule, counter }, index) => {
+      if (budgets.findIndex(other => other.counter === counter) !== index) return
+      const held = budgets.reduce((sum, other) => sum + (other.counter === counter ? other.amount : 0), 0)
+      const amount = wanted(counter.quantity, held) - held
+      if (amount > 0) needs.push({ rule, counter, amount })
+    })
+    return takeMore(hold, needs)
+  }
+
+  function takeMore(hold: Hold, needs: readonly Need[]): MaybePromise<SoakpError | undefined> {
     if (needs.length === 0) return undefined
     try {
       const taken = takeCounts(hold, needs, undefined)
@@ -165,7 +174,8 @@ export function createLimits({ store, now }: LimitsDeps): Limits {
   return {
     reserve,
     admit,
-    cover,
+    cover: (hold, spent) => holdMore(hold, quantity => (quantity === 'calls' ? 0 : (spent[quantity] ?? 0))),
+    refill: (hold, money) => holdMore(hold, (quantity, held) => (quantity === 'microDollars' ? money : held)),
 
     admitKey(hold, facts) {
       const key = hold.plan.keys.get(facts.keyId)

@@ -26,6 +26,7 @@ import type { Rests } from './rests.js'
 import { retryAfterMs } from './retry-after.js'
 import { createUpload } from './upload.js'
 import type { TellVerdict } from './verdicts.js'
+import type { Watch } from './watch.js'
 
 /** Sends calls that were judged, once more where that is safe, and says which replies may be shown. */
 export interface Attempts {
@@ -42,6 +43,7 @@ export interface AttemptsDeps {
   readonly rests: Rests
   readonly failover: Failover
   readonly admission: Pick<Admission, 'changeKey'>
+  readonly watch: Watch
   readonly tellVerdict: TellVerdict
   readonly keeping: Keeping
   readonly ownership: Ownership
@@ -58,7 +60,7 @@ export interface AttemptsDeps {
 type UploadWait = Pick<AttemptsDeps, 'uploadPatienceMs' | 'clock' | 'ownership'>
 
 export function createAttempts(deps: AttemptsDeps): Attempts {
-  const { vault, outbound, book, rests, failover, admission, tellVerdict, patienceMs, uploadPatienceMs, clock, now } = deps
+  const { vault, outbound, book, rests, failover, admission, watch, tellVerdict, patienceMs, uploadPatienceMs, clock, now } = deps
   const wait = { uploadPatienceMs, clock, ownership: deps.ownership }
   /** Keys whose provider refused to be asked for usage, with the endpoint. */
   const neverAsk = new Set<string>()
@@ -67,6 +69,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     clock,
     judge,
     keeping: deps.keeping,
+    watch,
     refuse(exchange, error) {
       const next = nextAfter(exchange, error)
       if (isPromise(next)) next.then(key => goOn(exchange, key, error))

@@ -13,6 +13,7 @@ import type { Meter, Metered } from './meter.js'
 import { ownHeaders, toSoakpError } from './refuse.js'
 import { meterFor } from './reply-meter.js'
 import { rewriteReply } from './rewrite.js'
+import { cutStream, type Watch } from './watch.js'
 
 /** What all deliveries of a relay share. */
 export interface DeliveryDeps {
@@ -25,6 +26,8 @@ export interface DeliveryDeps {
   /** Answers in the provider's place. */
   readonly refuse: (exchange: Exchange, error: SoakpError) => void
   readonly keeping: Keeping
+  /** Says of a stream under a budget whether it may go on. */
+  readonly watch: Watch
   /** Writes the ledger line; `done` when it is durable, or with the error that kept it from being so. */
   readonly record: (exchange: Exchange, ending: Ending, done: (error?: unknown) => void) => void
 }
@@ -208,9 +211,10 @@ export class Delivery implements UpstreamSink, Stoppable {
         return true
       }
     }
-    if (Buffer.isBuffer(pieces)) return this.#write(pieces)
     let room = true
-    for (const piece of pieces) room = this.#write(piece)
+    if (Buffer.isBuffer(pieces)) room = this.#write(pieces)
+    else for (const piece of pieces) room = this.#write(piece)
+    if (exchange.asks?.cost) this.#watch()
     return room
   }
 
@@ -230,6 +234,21 @@ export class Delivery implements UpstreamSink, Stoppable {
       else if (room) this.#upstream?.resume()
     })
     return false
+  }
+
+  #watch(): void {
+    const soFar = this.#meter?.soFar?.()
+    const refusal = soFar?.usage && this.#deps.watch(this.#exchange, soFar.usage, soFar.model)
+    if (isPromise(refusal)) refusal.then(error => error && this.#cut(error))
+    else if (refusal) this.#cut(refusal)
+  }
+
+  /** Ends a stream before the provider does, and tells the client so in its dialect. */
+  #cut(error: SoakpError): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#upstream?.abort()
+    cutStream(this.#exchange, this.#reply?.contentType ?? '', this.#status, error, this.#read(), this.#deps.record)
   }
 
   #write(piece: Buffer): boolean {

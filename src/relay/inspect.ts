@@ -5,6 +5,7 @@ import { spliceStreamOptions, streamOptionsPointers } from '../lib/json-splice.j
 import { type OwnershipPlan, ownershipOf } from '../providers/index.js'
 import type { Dialect, Endpoint } from '../providers/provider.js'
 import type { GrantRecord } from '../stores/records.js'
+import { clampOutput } from './clamp.js'
 import type { Exchange, Inspected, UnifiedCall } from './exchange.js'
 import { holds, namedIn } from './owned.js'
 
@@ -163,7 +164,11 @@ export function inspectBody(
   if (plan.ownership) look(exchange, plan.ownership, scan.found, body, rules)
   exchange.model = models[0] ?? null
   judgeModels(rules, models, endpoint)
-  judgeOutput(grant, endpoint, outputs, choices)
+  if (grant.clampOutput && grant.maxOutputTokens !== null && endpoint.estimate === true && scan.root === 'object') {
+    const stated = scan.found.filter(({ pointer }) => plan.maxOutput.has(pointer))
+    const clamped = clampOutput(exchange, dialect, body, stated, scan.rootStart, choices, grant.maxOutputTokens)
+    if (clamped) return inspectBody(exchange, rules, grant, dialect, clamped, mayAsk)
+  } else judgeOutput(grant, endpoint, outputs, choices)
   const asked = { original: body, maxOutput: mostOf(outputs), choices, severalModels: new Set(models).size > 1 }
   if (characters > 0) return { ...asked, body, injectedUsage: false, characters }
   if (!mayAsk || !endpoint.includeUsage || !streams) return { ...asked, body, injectedUsage: false }

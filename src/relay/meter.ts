@@ -44,6 +44,8 @@ export interface Meter {
    * changed, and nothing is held but the start of an event that may be that chunk.
    */
   feed(chunk: Buffer): Buffer | readonly Buffer[] | undefined
+  /** What a stream has consumed so far, where that has become more since it was last asked: by a report of the provider's, or by 1 000 estimated model tokens. */
+  soFar?(): Metered | undefined
   /** To be called once, however the reply ended. */
   end(): Metered
 }
@@ -51,6 +53,7 @@ export interface Meter {
 // a prompt's or a text's bytes to its tokens, for English about right, for other languages too few
 const bytesPerToken = 4
 const maxWholeBytes = 1024 * 1024
+const watchedBytes = 1000 * bytesPerToken
 
 function isUsageChunk(value: unknown): boolean {
   const { choices, usage } = (value ?? {}) as { choices?: unknown; usage?: unknown }
@@ -120,8 +123,16 @@ function streamMeter(options: MeterOptions, format: 'sse' | 'lines'): Meter {
     return (at === data.length || data[at] === 0x7b) && choicesIn(data) !== 'some'
   }
   const reader: EventReader = createEventReader({ onData, mayTake }, { format, filter })
+  let told = reading.usage
+  let toldBytes = 0
   return {
     feed: chunk => reader.feed(chunk),
+    soFar() {
+      if (reading.usage === told && reading.textBytes < toldBytes + watchedBytes) return undefined
+      told = reading.usage
+      toldBytes = reading.textBytes
+      return conclude(reading, options, undefined)
+    },
     end: () => {
       const tail = reader.end()
       return conclude(reading, options, tail)

@@ -96,16 +96,18 @@ export function createBook({ ledger, policy, prices, log, clock }: BookDeps): Bo
   }
 
   /** What it costs, where it consumed anything and that has a price; what has none costs, under a budget, what was held for it. */
-  function chargeOf(exchange: Exchange, { usage, model: answered, status }: Ending): Charge | undefined {
+  function chargeOf(exchange: Exchange, { usage, model: answered, status, final }: Ending): Charge | undefined {
     const { call, model } = exchange
     const charge = usage && prices.charge({ provider: call.provider, requested: model, answered, at: call.startedAtMs }, usage)
+    if (final === false) return charge
     return charge ?? (usage !== undefined || (status < 400 && exchange.attempt > 0) ? heldMoney(exchange) : undefined)
   }
 
   function recordAttempt(exchange: Exchange, ending: Ending): void {
     if (exchange.recorded || !exchange.grant) return
     if (!neverArrived.has(ending.errorCode ?? '')) exchange.arrived = true
-    const charge = chargeOf(exchange, ending)
+    // what has no price is charged once, when the call is over
+    const charge = chargeOf(exchange, { ...ending, final: false })
     exchange.hold?.spend(spentBy(exchange, ending, charge?.microDollars ?? 0))
     ledger.record(entryOf(exchange, exchange.grant, { ...ending, final: false }, charge, clock()), () => {})
   }

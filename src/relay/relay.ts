@@ -39,6 +39,7 @@ import { readSocketHead } from './socket-head.js'
 import { createSockets } from './sockets.js'
 import { addressUnified, openUnified, rulesFor, spokenBy, unifiedName } from './unified.js'
 import type { TellVerdict } from './verdicts.js'
+import { createWatch } from './watch.js'
 
 export interface Relay {
   /** Takes the call and answers it; never throws, never rejects. */
@@ -85,7 +86,7 @@ export function createRelay(deps: RelayDeps): Relay {
   const admission = createAdmission({ limits, policy, prices })
   const rests = createRests({ ...deps, random: Math.random })
   const chooser = createChooser(rests)
-  const sockets = createSockets({ ...deps, book, clock })
+  const sockets = createSockets({ ...deps, refill: limits.refill, book, clock })
   const ownership = createOwnership(deps.store)
   const keeping = createKeeping({ ...deps, learned: createLearned(deps.store, deps.log, deps.now) })
   const attempts = createAttempts({
@@ -97,6 +98,7 @@ export function createRelay(deps: RelayDeps): Relay {
     rests,
     failover: createFailover({ access, policy, ledger, chooser, clock }),
     admission,
+    watch: createWatch(limits, prices),
     tellVerdict: deps.tellVerdict,
     patienceMs: settings.idleTimeoutMs,
     uploadPatienceMs: settings.clientTimeoutMs,

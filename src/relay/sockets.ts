@@ -8,6 +8,7 @@ import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Dialling, OpenSocket } from '../lib/outbound-socket.js'
 import type { Secret } from '../lib/secret.js'
+import type { Limits } from '../limits/limits.js'
 import { isSocketEndpoint } from '../providers/index.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
@@ -33,6 +34,7 @@ export interface SocketsDeps {
   readonly outbound: Outbound
   readonly policy: Policy
   readonly book: Pick<Book, 'record' | 'recordAttempt' | 'refuse'>
+  readonly refill: Limits['refill']
   readonly tellVerdict: TellVerdict
   readonly settings: { readonly websocketPingMs: number; readonly headTimeoutMs: number }
   readonly log: Pick<Logger, 'error'>
@@ -56,7 +58,18 @@ export function createSockets(deps: SocketsDeps): Sockets {
     clock,
     pingMs: settings.websocketPingMs,
     record: book.record,
-    recordPart: book.recordAttempt,
+    recordPart(exchange, ending) {
+      book.recordAttempt(exchange, ending)
+      const { hold, under, grant } = exchange
+      if (!hold || exchange.asks?.cost !== true || grant?.record.letFinish) return
+      // what the grant assumes of a call is held ahead for as long as the connection goes on
+      const refusal = deps.refill(hold, grant?.record.maxCallMicroDollars ?? 0)
+      const cut = (error: SoakpError | undefined) => {
+        if (error && under instanceof SocketConnection) under.refuse(error)
+      }
+      if (isPromise(refusal)) refusal.then(cut)
+      else cut(refusal)
+    },
     closed(connection) {
       open.delete(connection)
       if (open.size > 0) return
