@@ -35,7 +35,7 @@ t.test('a field is found wherever it stands and however the form is cut', async 
 
 t.test('a form without the field has no value, an empty field an empty one', async t => {
   t.same(read(form(file)).values, [])
-  t.same(read(form('Content-Disposition: form-data; name="model"\r\n\r\n')), { values: [''], spans: [{ start: 55, end: 55 }] })
+  t.match(read(form('Content-Disposition: form-data; name="model"\r\n\r\n')), { values: [''], spans: [{ start: 55, end: 55 }] })
 })
 
 const doubtful: Record<string, string> = {
