@@ -118,6 +118,7 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
         if (store.fault !== undefined) throw store.fault
       },
     },
+    upkeep: { start() {}, stop: async () => {} },
     access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },
   } as unknown as Soakp
   const served = await serve(soakp, { log, certificates: settings.http ? undefined : certificates })
