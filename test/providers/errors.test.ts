@@ -2,7 +2,7 @@ import { createAnthropic } from '@ai-sdk/anthropic'
 import { createOpenAI } from '@ai-sdk/openai'
 import Anthropic from '@anthropic-ai/sdk'
 import { ApiError, GoogleGenAI } from '@google/genai'
-import { Mistral } from '@mistralai/mistralai'
+import { HTTPClient, Mistral } from '@mistralai/mistralai'
 import { APICallError, generateText } from 'ai'
 import Groq from 'groq-sdk'
 import OpenAI from 'openai'
@@ -105,7 +105,6 @@ t.test('@google/genai raises ApiError with the status', async t => {
 })
 
 t.test('@mistralai/mistralai raises an error with the status and the body', async t => {
-  const { HTTPClient } = await import('@mistralai/mistralai/lib/http.js')
   for (const status of [400, 401, 403, 404, 429, 502]) {
     const httpClient = new HTTPClient({ fetcher: failing('mistral', status) })
     const client = new Mistral({ apiKey: 'x', httpClient, retryConfig: { strategy: 'none' } })
