@@ -24,7 +24,7 @@ export interface Inspected {
   /** It names several models, any of which may answer. */
   readonly severalModels?: boolean
   /** How many characters of it are billed, where the reply will not tell. */
-  readonly characters?: number
+  readonly characters?: number | undefined
   /** It could not be looked into. */
   readonly unread?: true
   /** The question was put and refused; this is the call without it. */

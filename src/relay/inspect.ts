@@ -169,11 +169,20 @@ export function inspectBody(
     const clamped = clampOutput(exchange, dialect, body, stated, scan.rootStart, choices, grant.maxOutputTokens)
     if (clamped) return inspectBody(exchange, rules, grant, dialect, clamped, mayAsk)
   } else judgeOutput(grant, endpoint, outputs, choices)
-  const asked = { original: body, maxOutput: mostOf(outputs), choices, severalModels: new Set(models).size > 1 }
-  if (characters > 0) return { ...asked, body, injectedUsage: false, characters }
-  if (!mayAsk || !endpoint.includeUsage || !streams) return { ...asked, body, injectedUsage: false }
-  const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
-  return { ...asked, body: splice.body, injectedUsage: splice.injected }
+  // literals of one shape: a spread of objects costs an ordinary call microseconds
+  const maxOutput = mostOf(outputs)
+  const severalModels = areDifferent(models)
+  const said = characters > 0 ? characters : undefined
+  if (characters === 0 && mayAsk && endpoint.includeUsage && streams) {
+    const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
+    return { body: splice.body, original: body, injectedUsage: splice.injected, maxOutput, choices, severalModels, characters: said }
+  }
+  return { body, original: body, injectedUsage: false, maxOutput, choices, severalModels, characters: said }
+}
+
+function areDifferent(models: readonly string[]): boolean {
+  for (const model of models) if (model !== models[0]) return true
+  return false
 }
 
 /** The largest of what was stated, if all of it is plain counts. */
