@@ -7,7 +7,7 @@ import { Gauges } from './gauges.js'
 import { Hold, type Spent } from './hold.js'
 import { type RateState, SlidingWindow } from './rate.js'
 import { exhausted, tooFast, tooMany } from './refusals.js'
-import { type CounterRule, type LimitedGrant, type Plan, planOf, type Rule } from './rules.js'
+import { type Asks, asksOf, type CounterRule, type LimitedGrant, type Plan, planOf, type Rule } from './rules.js'
 import { type Changes, createSlices } from './slices.js'
 
 export { Hold, type Spent } from './hold.js'
@@ -35,7 +35,7 @@ export interface Limits {
   /** Another key answers: what limits that one. Throws as `admit`. */
   admitKey(hold: Hold, facts: CallFacts): MaybePromise<void>
   /** Whether `admit` will ask for a model or a cost, so that the body has to be read. */
-  asks(hold: Hold, keyIds: readonly string[]): { readonly model: boolean; readonly cost: boolean }
+  asks(hold: Hold, keyIds: readonly string[]): Asks
   /** Holds more where more has been consumed than is held. Resolves with why it cannot go on. */
   cover(hold: Hold, spent: Spent): MaybePromise<SoakpError | undefined>
   /** Holds `money` again for what a connection will consume next, in micro-dollars. Resolves with why it cannot go on. */
@@ -185,12 +185,7 @@ export function createLimits({ store, now }: LimitsDeps): Limits {
       return takeOfKey(hold, rules, facts)
     },
 
-    asks({ plan }, keyIds) {
-      const keys = plan.keys.size === 0 ? [] : keyIds.flatMap(id => plan.keys.get(id) ?? [])
-      const models = [plan, ...keys].flatMap(part => part.models)
-      const cost = plan.budgeted.length > 0 || [...models, ...keys.flatMap(key => key.rules)].some(rule => rule.budgets.length > 0)
-      return { model: models.length > 0, cost }
-    },
+    asks: ({ plan }, keyIds) => asksOf(plan, keyIds),
 
     look(grant, limits = noLimits) {
       let nearest: RateState | undefined

@@ -33,6 +33,12 @@ export interface ModelRule extends Rule {
   matches(model: string): boolean
 }
 
+/** What has to be known of a call before its limits can be judged. */
+export interface Asks {
+  readonly model: boolean
+  readonly cost: boolean
+}
+
 /** Everything that limits the calls of one grant. */
 export interface Plan {
   /** Counted for every call, before its body is read. */
@@ -42,6 +48,8 @@ export interface Plan {
   readonly budgeted: readonly Rule[]
   readonly models: readonly ModelRule[]
   readonly keys: ReadonlyMap<string, KeyPlan>
+  /** Whatever key answers. */
+  readonly asks: Asks
 }
 
 /** What limits the calls made with one key. */
@@ -139,13 +147,31 @@ function compile(grant: LimitedGrant, limits: readonly LimitRecord[]): Plan {
   })
   for (const limit of applying) if (limit.model === '') rules.push(ruleOf(limit.kind, tenant, limit.subject, limit, limit.shadow))
   const some = rules.filter(rule => !isEmpty(rule))
+  const budgeted = some.filter(hasBudgets)
+  const models = applying.filter(({ model }) => model !== '').map(modelRule)
   return {
     rules: some,
     hasQuotas: some.some(({ quotas }) => quotas.length > 0),
-    budgeted: some.filter(({ budgets }) => budgets.length > 0),
-    models: applying.filter(({ model }) => model !== '').map(modelRule),
+    budgeted,
+    models,
     keys: keyPlansOf(limits),
+    asks: { model: models.length > 0, cost: budgeted.length > 0 || models.some(hasBudgets) },
   }
+}
+
+const hasBudgets = ({ budgets }: Rule) => budgets.length > 0
+
+/** What the limits of a call ask for, if one of these keys answers it. */
+export function asksOf({ asks, keys }: Plan, keyIds: readonly string[]): Asks {
+  if (keys.size === 0) return asks
+  let { model, cost } = asks
+  for (const id of keyIds) {
+    const key = keys.get(id)
+    if (!key) continue
+    model ||= key.models.length > 0
+    cost ||= key.rules.some(hasBudgets) || key.models.some(hasBudgets)
+  }
+  return { model, cost }
 }
 
 const plans = new WeakMap<LimitedGrant, { readonly limits: readonly LimitRecord[]; readonly plan: Plan }>()
