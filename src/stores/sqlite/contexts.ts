@@ -23,6 +23,13 @@ const columns = [
 
 /** Some 600 bytes each. */
 const maxHeld = 10_000
+/** They are compared one by one, those that come often first. A token that is used in more ways than this begins anew. */
+const mostOfToken = 256
+
+interface Known {
+  readonly id: number
+  readonly of: Entry
+}
 
 /**
  * What many entries have in common, written once. It makes an entry less than half as large; what a commit costs is the pages it touches, each of which
@@ -37,29 +44,55 @@ export interface Contexts {
 
 export function createContexts(db: Connection): Contexts {
   const insert = db.prepare(`INSERT INTO contexts (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`)
-  const held = new Map<string, { readonly id: number; readonly of: Entry }>()
+  const byToken = new Map<string, Known[]>()
+  let size = 0
+
+  function add(e: Entry, known: Known[]): number {
+    // biome-ignore format: as the columns
+    const { lastInsertRowid } = insert.run(
+      e.attempt, Number(e.final), e.tenant, e.grantId, e.tokenId, e.subject, e.app, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource, e.price,
+    )
+    const id = Number(lastInsertRowid)
+    if (known.length >= mostOfToken) size -= known.splice(0).length
+    known.push({ id, of: e })
+    size++
+    return id
+  }
 
   return {
     idOf(e) {
-      const name = `${e.tokenId} ${e.keyId} ${e.status} ${e.endpoint} ${e.model}`
-      const found = held.get(name)
-      // the name is made from texts that clients choose, and does not hold every field
-      if (found !== undefined && isSame(found.of, e)) return found.id
-      // biome-ignore format: as the columns
-      const { lastInsertRowid } = insert.run(
-        e.attempt, Number(e.final), e.tenant, e.grantId, e.tokenId, e.subject, e.app, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource, e.price,
-      )
-      const id = Number(lastInsertRowid)
-      if (held.size >= maxHeld) held.clear()
-      held.set(name, { id, of: e })
-      return id
+      let known = byToken.get(e.tokenId)
+      if (known === undefined) {
+        if (size >= maxHeld) {
+          byToken.clear()
+          size = 0
+        }
+        known = []
+        byToken.set(e.tokenId, known)
+      }
+      for (let at = 0; at < known.length; at++) {
+        const found = known[at] as Known
+        if (!isSame(found.of, e)) continue
+        if (at > 0) {
+          known[at] = known[at - 1] as Known
+          known[at - 1] = found
+        }
+        return found.id
+      }
+      return add(e, known)
     },
-    forget: () => held.clear(),
+    forget: () => {
+      byToken.clear()
+      size = 0
+    },
   }
 }
 
 function isSame(a: Entry, b: Entry): boolean {
   return (
+    a.model === b.model &&
+    a.status === b.status &&
+    a.endpoint === b.endpoint &&
     a.attempt === b.attempt &&
     a.final === b.final &&
     a.tenant === b.tenant &&
@@ -70,9 +103,6 @@ function isSame(a: Entry, b: Entry): boolean {
     a.keyId === b.keyId &&
     a.provider === b.provider &&
     a.method === b.method &&
-    a.endpoint === b.endpoint &&
-    a.model === b.model &&
-    a.status === b.status &&
     a.outcome === b.outcome &&
     a.errorCode === b.errorCode &&
     a.usageSource === b.usageSource &&
