@@ -43,16 +43,17 @@ export function nearHome(dir: string, environment: Readonly<Record<string, strin
     open: async settings => createSoakp(settings, { log: pino({ level: 'silent' }) }),
     ...more,
   }
-  const home: NearHome = {
-    dir,
-    run: (args, stdin) => run(args, parts, stdin),
-    async json(args, stdin) {
-      const ran = await home.run(['--json', ...args], stdin)
-      if (ran.code !== 0) throw new Error(`soakp ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}`)
-      return JSON.parse(ran.stdout)
-    },
+  const inHere: NearHome['run'] = (args, stdin) => run(args, parts, stdin)
+  return { dir, run: inHere, json: jsonOf(inHere) }
+}
+
+/** Reads what a command says with `--json`. */
+export function jsonOf(run: NearHome['run']): NearHome['json'] {
+  return async (args, stdin) => {
+    const ran = await run(['--json', ...args], stdin)
+    if (ran.code !== 0) throw new Error(`soakp ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}`)
+    return JSON.parse(ran.stdout)
   }
-  return home
 }
 
 /** One that `soakp init` made. */

@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Entry } from '../../src/stores/records.js'
+import { jsonOf, nearHome } from '../cli/run.js'
 import { withStore } from './home-store.js'
 import { until } from './until.js'
 
@@ -43,8 +44,12 @@ export interface Home {
   readonly dir: string
   /** The environment its processes get; nothing of the test's own settings. */
   readonly env: NodeJS.ProcessEnv
+  /** As a user runs it: a process of its own. */
   run(args: readonly string[], stdin?: string): Promise<Ran>
-  /** Runs with `--json` and parses; fails with what the command said when it failed. */
+  /**
+   * Runs with `--json` and parses; fails with what the command said when it failed. In this process, which is another one than the daemon's: starting Node for every
+   * step on the way to what a test asks costs more than all that it asks.
+   */
   json<T>(args: readonly string[], stdin?: string): Promise<T>
   addKey(provider: string, options: KeyOptions): Promise<{ readonly id: string }>
   createToken(args: readonly string[]): Promise<IssuedJson>
@@ -106,8 +111,7 @@ export async function makeHome(
   dir = join(t.testdir(), 'home'),
 ): Promise<Home> {
   const home = homeAt(dir, settings, t)
-  const ran = await home.run(['init'])
-  if (ran.code !== 0) throw new Error(`soakp init ended with ${ran.code}: ${ran.stderr}`)
+  await home.json(['init'])
   return home
 }
 
@@ -120,15 +124,14 @@ export function homeAt(dir: string, settings: Readonly<Record<string, string>>, 
     ...manyCalls,
     ...settings,
   }
+  const run = (args: readonly string[], stdin?: string) => runNode([launcher, ...args], env, stdin)
+  // what Node itself reads, it reads when it starts
+  const isForNode = Object.keys(settings).some(name => name.startsWith('NODE_'))
   const home: Home = {
     dir,
     env,
-    run: (args, stdin) => runNode([launcher, ...args], env, stdin),
-    async json(args, stdin) {
-      const ran = await home.run(['--json', ...args], stdin)
-      if (ran.code !== 0) throw new Error(`soakp ${args.join(' ')} ended with ${ran.code}: ${ran.stderr}`)
-      return JSON.parse(ran.stdout)
-    },
+    run,
+    json: isForNode ? jsonOf(run) : nearHome(dir, { ...manyCalls, ...settings }).json,
     addKey(provider, { secret, baseUrl, name, more = [], allowPrivate = true }) {
       const where = baseUrl === undefined ? [] : ['--base-url', baseUrl, ...(allowPrivate ? ['--allow-private'] : [])]
       const called = name === undefined ? [] : ['--name', name]
@@ -233,12 +236,20 @@ async function startDaemon(home: Home, options: ServeOptions, t: Pick<Teardown, 
   await until(
     async () => {
       if (!alive()) throw new Error(`soakp serve ended: ${output}`)
-      return healthy(port, daemon.ca)
+      // asking costs a TLS context each time: not before somebody listens
+      return (await listens(port)) && healthy(port, daemon.ca)
     },
     'the daemon to answer',
     () => output,
   )
   return daemon
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect({ host: '127.0.0.1', port }, () => resolve(true))
+    socket.on('error', () => resolve(false)).on('connect', () => socket.destroy())
+  })
 }
 
 function healthy(port: number, ca: string): Promise<boolean> {
