@@ -3,14 +3,18 @@ export interface FormScan {
   /** Why the body cannot be read without doubt, as soon as that shows. */
   feed(chunk: Buffer): string | undefined
   /** `ambiguous`: a wanted field stands twice, or under a name that some parser takes for it. */
-  end(): {
-    readonly fault?: string
-    readonly values: readonly string[]
-    readonly fields: ReadonlyMap<string, string>
-    readonly spans: readonly Span[]
-  }
+  end(): FormReading
   /** The closing boundary has no more bytes than this. */
   readonly closingBytes: number
+}
+
+export interface FormReading {
+  readonly fault?: string
+  readonly values: readonly string[]
+  readonly fields: ReadonlyMap<string, string>
+  readonly spans: readonly Span[]
+  /** Every part, where the scan was asked for them. */
+  readonly parts: readonly Part[]
 }
 
 /** Where a value lies in the body, in bytes; `end` is behind its last. */
@@ -19,18 +23,27 @@ export interface Span {
   readonly end: number
 }
 
+/** A part's value, by its place in the body. */
+export interface Part extends Span {
+  readonly name: string
+  /** It names a file, and so is one. */
+  readonly isFile: boolean
+}
+
 const mostHeaderBytes = 16 * 1024
 const mostValueBytes = 1024
 const cr = 13
 
 type State = 'preamble' | 'delimiter' | 'headers' | 'content' | 'epilogue'
 
-/** `contentType` as it was sent. Parsers differ where a form is not written by the book; what is not, is a fault here. */
-export function createFormScan(contentType: string, wanted: ReadonlySet<string>): FormScan {
+/** `contentType` as it was sent. `tellsParts`: only for forms that are read whole, since there is one for each few bytes. Parsers differ where a form is not written by the book; what is not, is a fault here. */
+export function createFormScan(contentType: string, wanted: ReadonlySet<string>, tellsParts = false): FormScan {
   const boundary = boundaryOf(contentType)
   const mark = Buffer.from(`\n--${boundary ?? ''}`)
   const values = new Map<string, string>()
   const spans: Span[] = []
+  const parts: Part[] = []
+  let partName: Pick<Part, 'name' | 'isFile'> | undefined
   let fed = 0
   let fieldStart = 0
   let state: State = 'preamble'
@@ -80,6 +93,8 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
     }
     keep(rest.subarray(0, at - 1))
     if (state === 'preamble' && at > 1) fault = 'something precedes the first boundary'
+    if (partName) parts.push({ ...partName, start: fieldStart, end: fed - rest.length + at - 1 })
+    partName = undefined
     finishField()
     rest = rest.subarray(at + mark.length)
     state = 'delimiter'
@@ -101,10 +116,12 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
       if (rest.length > mostHeaderBytes) fault = 'the headers of a part are too long'
       return false
     }
-    const name = partName(rest.toString('utf8', 0, at))
+    const text = rest.toString('utf8', 0, at)
+    const name = nameOf(text)
     rest = rest.subarray(at + 4)
     fieldStart = fed - rest.length
     state = 'content'
+    if (tellsParts && name !== undefined) partName = { name, isFile: /;\s*filename/i.test(text) }
     if (name === undefined) fault = 'a part does not say by the book which field it is'
     else enter(name)
     return true
@@ -135,7 +152,7 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>)
     feed,
     end() {
       if (fault === undefined && state !== 'epilogue') fault = 'the form is not complete'
-      return { ...(fault === undefined ? {} : { fault }), values: [...values.values()], fields: values, spans }
+      return { ...(fault === undefined ? {} : { fault }), values: [...values.values()], fields: values, spans, parts }
     },
     // CR, the mark, two dashes, CR LF
     closingBytes: mark.length + 5,
@@ -148,7 +165,7 @@ function boundaryOf(contentType: string): string | undefined {
 }
 
 /** The field's name, where it is stated once and plainly. */
-function partName(text: string): string | undefined {
+function nameOf(text: string): string | undefined {
   const lines = text.split('\r\n')
   if (lines.some(line => /^[ \t]/.test(line) || line.includes('\n') || line.includes('\r'))) return undefined
   const dispositions = lines.filter(line => /^content-disposition\s*:/i.test(line))

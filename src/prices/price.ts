@@ -8,6 +8,8 @@ export interface Price {
   readonly rates: Rates
   /** Instead of these, where the input is large. */
   readonly tiers: readonly Tier[]
+  /** As large as input and output together can be, where that is known. */
+  readonly contextTokens: number | undefined
   /**
    * In whole micro-dollars, rounded up: what costs anything never reads as nothing. Undefined where something was consumed that this price says nothing of, or
    * for a service tier it does not know. `tier`: the service tier as in `Usage`.
@@ -40,6 +42,7 @@ export function makePrice({ version, provider, model, rates, tiers, contextToken
     version,
     rates,
     tiers,
+    contextTokens,
     cost: (use, tier) => total(costOf(tiers.length === 0 ? rates : ratesFor(rates, tiers, use.inputTokens), use), tier),
     worstCase(call, tier) {
       let most = mostOf(rates, call, contextTokens)

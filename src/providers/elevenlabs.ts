@@ -66,7 +66,7 @@ const rows: readonly Endpoint[] = [
   endpoint('inference', 'POST /v1/music/plan', { models: model }),
   endpoint('inference', 'POST /v1/music/stem-separation'),
   endpoint('inference', 'POST /v1/music/video-to-music', { models: form }),
-  endpoint('inference', 'POST /v1/speech-to-text', { models: form }),
+  endpoint('inference', 'POST /v1/speech-to-text', { models: form, bills: 'sound' }),
   endpoint('inference', 'POST /v1/speech-to-speech/*', { models: form, owns: own.speaking('/speech-to-speech') }),
   endpoint('inference', 'POST /v1/speech-to-speech/*/stream', { models: form, owns: own.speaking('/speech-to-speech') }),
   endpoint('inference', 'POST /v1/audio-isolation'),

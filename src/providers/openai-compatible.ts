@@ -87,7 +87,7 @@ const zaiRows: readonly Endpoint[] = [
   ...withoutIncludeUsage(common.filter(row => !row.pattern.startsWith('/videos'))),
   endpoint('inference', 'POST /tokenizer', { models: json('/model') }),
   endpoint('inference', 'POST /layout_parsing', { models: json('/model') }),
-  endpoint('inference', 'POST /rerank', { models: json('/model') }),
+  endpoint('inference', 'POST /rerank', { models: json('/model'), bills: 'documents' }),
   endpoint('inference', 'POST /web_search'),
   // what is asked for now is fetched later by its id, from whoever knows it
   endpoint('account', 'POST /videos/generations', { models: json('/model') }),
@@ -203,7 +203,7 @@ export const huggingface = openaiCompatible({
 })
 
 /** What most of these services add. */
-const rerank = endpoint('inference', 'POST /rerank', { models: json('/model') })
+const rerank = endpoint('inference', 'POST /rerank', { models: json('/model'), bills: 'documents' })
 
 /** Source: the together-ai package's api.md. */
 export const together = openaiCompatible({

@@ -58,6 +58,11 @@ export interface Endpoint {
   readonly countsText?: readonly string[]
   /** Billed with nothing. */
   readonly free?: true
+  /**
+   * What its cost goes by besides or instead of the text in it, so that a budget looks for that in its body. `pictures`: how many are asked for, and how large and good; one that succeeds without a
+   * word about it is recorded as so many pictures. `sound`: how long the sound in it is. `documents`: how many are ranked, and the question with each.
+   */
+  readonly bills?: 'pictures' | 'sound' | 'documents'
   /** A call that succeeds is billed as one of these, where the reply does not tell. Recorded as estimated. */
   readonly perCall?: UsageUnit
   /** What its calls make, name and list of things that belong to somebody. An account row without it is not tracked. */

@@ -42,7 +42,7 @@ export const voyage = openaiCompatible({
     endpoint('inference', 'POST /embeddings', embedding),
     endpoint('inference', 'POST /multimodalembeddings', embedding),
     endpoint('inference', 'POST /contextualizedembeddings', embedding),
-    endpoint('inference', 'POST /rerank', embedding),
+    endpoint('inference', 'POST /rerank', { ...embedding, bills: 'documents' }),
     endpoint('account', '* /files/**'),
     endpoint('account', '* /batches/**', { models: json('/request_params/model') }),
   ]),
@@ -69,7 +69,7 @@ export const jina = openaiCompatible({
   endpoints: [
     ...under('/v1', [
       endpoint('inference', 'POST /embeddings', embedding),
-      endpoint('inference', 'POST /rerank', embedding),
+      endpoint('inference', 'POST /rerank', { ...embedding, bills: 'documents' }),
       endpoint('inference', 'POST /segment'),
       endpoint('inference', 'GET /models'),
       // by a trained classifier of the account, where it names one

@@ -47,7 +47,7 @@ const selfHosted: readonly Endpoint[] = [
 /** At the root of the server, where vLLM asks for no key. */
 const atRoot: readonly Endpoint[] = [
   endpoint('inference', 'POST /v2/embed', { models: json('/model'), estimate: 'input' }),
-  endpoint('inference', 'POST /v2/rerank', { models: json('/model') }),
+  endpoint('inference', 'POST /v2/rerank', { models: json('/model'), bills: 'documents' }),
   endpoint('inference', 'POST /invocations', { models: json('/model'), estimate: true }),
   ...['health', 'ping', 'version'].map(name => endpoint('inference', `GET /${name}`)),
 ]

@@ -2,19 +2,19 @@ import { endpoint, inPath } from './endpoints.js'
 import type { Dialect, Endpoint } from './provider.js'
 import { providerRow } from './row.js'
 
-/** Replies hold pictures and no counts: what succeeds is one picture, whatever it costs. */
+/** Replies hold pictures and no counts: what succeeds is as many pictures as were asked for, whatever they cost. */
 const stabilityDialect: Dialect = {
   name: 'stability',
   errorBody: ({ message, code, requestId }) => ({ id: requestId, name: code, errors: [message] }),
   usageMembers: [],
   readUsage: (_, soFar) => soFar,
   maxOutputPointers: [],
-  choicesPointers: [],
+  choicesPointers: ['/samples'],
   textMembers: [],
   modelMember: 'model',
 }
 
-const image = { perCall: 'images' } as const
+const image = { perCall: 'images', bills: 'pictures' } as const
 
 /** Source: platform.stability.ai/docs/api-reference. */
 const endpoints: readonly Endpoint[] = [

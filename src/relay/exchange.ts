@@ -1,6 +1,7 @@
 import type { LiveGrant } from '../access/access.js'
 import type { ErrorCode } from '../errors.js'
 import type { BagMember } from '../lib/bag.js'
+import type { FormReading } from '../lib/form-scan.js'
 import type { Hold } from '../limits/limits.js'
 import type { Charge } from '../prices/prices.js'
 import type { Endpoint, Provider, Usage } from '../providers/provider.js'
@@ -25,6 +26,8 @@ export interface Inspected {
   readonly severalModels?: boolean
   /** How many characters of it are billed, where the reply will not tell. */
   readonly characters?: number | undefined
+  /** Of a form that limits ask about: its fields, and where its parts lie. */
+  readonly form?: Pick<FormReading, 'fields' | 'parts'>
   /** It could not be looked into. */
   readonly unread?: true
   /** The question was put and refused; this is the call without it. */
@@ -213,5 +216,11 @@ const longest = 200
 /** What the request says of the bill, for replies that do not. */
 export function assumedBy({ endpoint, inspected }: Exchange): Pick<Usage, 'units' | 'unit'> | undefined {
   if (inspected?.characters) return { units: inspected.characters, unit: 'characters' }
+  if (endpoint?.bills === 'pictures') return { units: picturesOf(inspected), unit: 'images' }
   return endpoint?.perCall && { units: 1, unit: endpoint.perCall }
+}
+
+function picturesOf(inspected: Inspected | undefined): number {
+  const many = Math.ceil(inspected?.choices ?? 1)
+  return many >= 1 ? many : 1
 }

@@ -6,7 +6,7 @@ import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import { ownershipOf } from '../providers/index.js'
 import type { Endpoint } from '../providers/provider.js'
 import type { Exchange } from './exchange.js'
-import { judgeModels, modelsOfTarget } from './inspect.js'
+import { isCountedForm, judgeModels, modelsOfTarget } from './inspect.js'
 import type { Kept } from './keep.js'
 import { type Named, namedAt } from './owned.js'
 import type { Ownership } from './ownership.js'
@@ -36,7 +36,7 @@ export function createForm(exchange: Exchange, upload: Readable, endpoint: Endpo
   }
 
   function judge(): MaybePromise<void> {
-    const fields = judgeFields(exchange, scan, endpoint, rules)
+    const { fields } = judgeFields(exchange, scan, endpoint, rules)
     return rules.reachesAll ? undefined : ownership.admitForm(exchange, namedInForm(endpoint, fields))
   }
 
@@ -80,11 +80,31 @@ export function createForm(exchange: Exchange, upload: Readable, endpoint: Endpo
 
 /** A form that was read whole. Throws as the gate for those that stream refuses. */
 export function inspectForm(exchange: Exchange, endpoint: Endpoint, rules: Rules, body: Buffer): void {
-  const scan = createFormScan(rawContentType(exchange), fieldsOf(endpoint))
+  const counted = isCountedForm(exchange)
+  const many = counted ? manyFields(exchange) : []
+  const wanted = counted ? [...fieldsOf(endpoint), ...many, ...countedFields] : fieldsOf(endpoint)
+  const scan = createFormScan(rawContentType(exchange), new Set(wanted), counted)
   scan.feed(body)
-  const named = namedInForm(endpoint, judgeFields(exchange, scan, endpoint, rules))
+  const { fields, parts } = judgeFields(exchange, scan, endpoint, rules)
+  const named = namedInForm(endpoint, fields)
   if (named.length > 0) exchange.named = named
-  exchange.inspected = { body, original: body, injectedUsage: false }
+  const whole = { body, original: body, injectedUsage: false }
+  exchange.inspected = counted ? { ...whole, choices: choicesIn(fields, many), form: { fields, parts } } : whole
+}
+
+/** What limits look at beside the model. */
+const countedFields = ['quality', 'size', 'partial_images']
+
+/** Fields that say how many answers are wanted: where JSON has them at the top. */
+function manyFields({ endpoint, provider }: Exchange): readonly string[] {
+  const { choicesPointers = [] } = endpoint?.dialect ?? provider?.dialect ?? {}
+  return choicesPointers.map(pointer => pointer.slice(1))
+}
+
+/** `NaN` where one says something else than a plain count. */
+function choicesIn(fields: ReadonlyMap<string, string>, names: readonly string[]): number {
+  const stated = names.flatMap(name => fields.get(name)?.trim() ?? [])
+  return stated.every(text => /^\d{1,6}$/.test(text)) ? Math.max(1, ...stated.map(Number)) : Number.NaN
 }
 
 function fieldsOf(endpoint: Endpoint): Set<string> {
@@ -93,15 +113,15 @@ function fieldsOf(endpoint: Endpoint): Set<string> {
 }
 
 /** The form's fields, once its models have been judged. */
-function judgeFields(exchange: Exchange, scan: FormScan, endpoint: Endpoint, rules: Rules): ReadonlyMap<string, string> {
-  const { fault, fields } = scan.end()
+function judgeFields(exchange: Exchange, scan: FormScan, endpoint: Endpoint, rules: Rules) {
+  const { fault, fields, parts } = scan.end()
   if (fault !== undefined)
     throw new SoakpError(fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body', fault === 'ambiguous' ? undefined : fault)
   const stated = endpoint.models.flatMap(place => (place.in === 'multipart' ? (fields.get(place.field) ?? []) : []))
   const models = [...modelsOfTarget(exchange, rules), ...stated]
   exchange.model = models[0] ?? null
   judgeModels(rules, models, endpoint)
-  return fields
+  return { fields, parts }
 }
 
 function namedInForm(endpoint: Endpoint, fields: ReadonlyMap<string, string>): Named[] {

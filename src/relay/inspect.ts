@@ -71,7 +71,17 @@ function isRuled(exchange: Exchange, rules: Rules, grant: GrantRecord): boolean 
 
 /** A budget depends on what it asks for. */
 function isCosted({ asks, endpoint }: Exchange): boolean {
-  return asks?.cost === true && endpoint !== undefined && (endpoint.estimate !== undefined || endpoint.countsText !== undefined)
+  return asks?.cost === true && endpoint !== undefined && (endpoint.estimate ?? endpoint.countsText ?? endpoint.bills) !== undefined
+}
+
+/** Limits ask for what stands in a form, before the call leaves. */
+export function isCountedForm({ asks, endpoint }: Exchange): boolean {
+  if (asks === undefined || endpoint === undefined) return false
+  return (asks.cost && endpoint.bills !== undefined) || (asks.model && hasFormField(endpoint))
+}
+
+function hasFormField(endpoint: Endpoint): boolean {
+  return endpoint.models.some(place => place.in === 'multipart')
 }
 
 /** Whether a body may name things of others, which has to be seen. */
@@ -88,8 +98,9 @@ export function mayNameInForm({ endpoint }: Exchange, rules: Rules): boolean {
 
 /** Whether something depends on the fields of the call's form. */
 export function isRuledForm(exchange: Exchange, rules: Rules): boolean {
+  const { endpoint } = exchange
   return (
-    (rules.limitsModels && exchange.endpoint?.models.some(place => place.in === 'multipart') === true) || mayNameInForm(exchange, rules)
+    (rules.limitsModels && endpoint !== undefined && hasFormField(endpoint)) || isCountedForm(exchange) || mayNameInForm(exchange, rules)
   )
 }
 
@@ -112,8 +123,9 @@ export function planBody(exchange: Exchange, rules: Rules, grant: GrantRecord): 
   const kept = isKept(exchange, rules)
   if (ruled && head.encoded && (kept || endpoint.models.length > 0)) throw new SoakpError('encoded_body')
   if (isForm(head.contentType)) {
+    if (isCountedForm(exchange)) return 'read'
     if (mayNameInForm(exchange, rules)) return exchange.rivals ? 'read' : 'form'
-    if (endpoint.models.some(place => place.in === 'multipart')) return rules.limitsModels ? 'form' : 'stream'
+    if (hasFormField(endpoint)) return rules.limitsModels ? 'form' : 'stream'
     if (!ruled) return 'stream'
   }
   const inBody =
@@ -121,7 +133,8 @@ export function planBody(exchange: Exchange, rules: Rules, grant: GrantRecord): 
     endpoint.models.some(place => place.in === 'json') ||
     endpoint.includeUsage === true ||
     endpoint.estimate === true ||
-    endpoint.countsText !== undefined
+    endpoint.countsText !== undefined ||
+    (endpoint.bills !== undefined && isCosted(exchange))
   if (!inBody || head.encoded) return 'stream'
   if (ruled && otherCharset.test(head.contentType)) throw new SoakpError('invalid_body', 'Send it as UTF-8.')
   // under a rule a body is read whatever it calls itself: some providers take JSON under any type

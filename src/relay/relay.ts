@@ -227,7 +227,7 @@ export function createRelay(deps: RelayDeps): Relay {
     // a signature covers the body, so all of it has to be there
     const plan = exchange.provider?.signsBody && planned !== 'none' ? 'read' : planned
     if (unified) {
-      if (unified.isForm) inspectUnifiedForm(exchange, rules, unified)
+      if (unified.isForm && !isRuledForm(exchange, rules)) inspectUnifiedForm(exchange, rules, unified)
       else inspect(exchange, rules, record, unified.body)
       return
     }

@@ -3,79 +3,10 @@ import type { CallFacts } from '../limits/limits.js'
 import type { Prices } from '../prices/prices.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Exchange } from './exchange.js'
+import { mostInputTokens } from './worst-input.js'
+import { mostBilled } from './worst-units.js'
 
-/** What a provider may put around a prompt by itself: tools make Anthropic add some hundred model tokens. */
-const aroundTokens = 1000
-
-/**
- * Most model tokens that one picture is billed as, whatever its size: OpenAI's small models count 2833 and 5667 for each of 8 tiles
- * (https://platform.openai.com/docs/guides/images-vision), Anthropic's newest up to 4784 (https://docs.claude.com/en/docs/build-with-claude/vision).
- */
-const pictureTokens: Readonly<Record<string, number>> = { openai: 50_000, anthropic: 5_000 }
-
-const needles = (...names: string[]) => names.map(name => Buffer.from(`"${name}`))
-
-const pictures: Readonly<Record<string, readonly Buffer[]>> = {
-  openai: needles('image_url":', 'input_image"'),
-  anthropic: needles('image"'),
-}
-
-/** Members and types that bring in what is not in the body, or let the provider work on by itself: then nothing here bounds the input. */
-const unbounded = needles(
-  'previous_response_id"',
-  'conversation"',
-  'file_id"',
-  'file_url"',
-  'file_data"',
-  'input_file"',
-  'input_audio"',
-  'document"',
-  'container"',
-  'fileData"',
-  'file_uri"',
-  'fileUri"',
-  'inlineData"',
-  'inline_data"',
-  'cachedContent"',
-  'cached_content"',
-  'web_search',
-  'web_fetch',
-  'file_search',
-  'code_interpreter',
-  'code_execution',
-  'codeExecution"',
-  'computer_use',
-  'computer_',
-  'bash_',
-  'image_generation"',
-  'mcp',
-  'googleSearch',
-  'google_search',
-  'googleMaps"',
-  'urlContext"',
-  'url_context"',
-  'search_parameters"',
-  'plugins"',
-  'documents"',
-  'connectors"',
-  'prompt":{',
-  'prompt": {',
-)
-
-/** A letter written as an escape: a name that hides from a search for its bytes. */
-const hidden = /\\u00[2-7]/i
-
-/** The most model tokens that a request can bring in: its bytes, and what its pictures may count as. Undefined: nothing bounds it. */
-export function mostInputTokens(body: Buffer, dialect: string): number | undefined {
-  const plain =
-    body.includes('\\u00') && hidden.test(body.toString('latin1')) ? Buffer.from(JSON.stringify(JSON.parse(body.toString('utf8')))) : body
-  for (const needle of unbounded) if (plain.includes(needle)) return undefined
-  let most = body.length + aroundTokens
-  for (const needle of pictures[dialect] ?? pictures.openai ?? []) {
-    for (let at = plain.indexOf(needle); at >= 0; at = plain.indexOf(needle, at + 1)) most += pictureTokens[dialect] ?? 50_000
-  }
-  return most
-}
+export { mostInputTokens } from './worst-input.js'
 
 const reading: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 
@@ -101,6 +32,7 @@ interface Most {
 function worstOf(exchange: Exchange, prices: Pick<Prices, 'find'>, quantity: 'microDollars' | 'tokens'): number {
   const { endpoint, call, grant } = exchange
   if (endpoint?.free || (reading.has(call.request.method) && !endpoint?.perCall && !call.upgrade)) return 0
+  if (endpoint?.bills) return worstBilled(exchange, prices, quantity)
   const most = endpoint?.estimate === undefined ? undefined : mostOf(exchange)
   if (quantity === 'tokens') {
     if (endpoint?.perCall || endpoint?.countsText) return 0
@@ -111,6 +43,33 @@ function worstOf(exchange: Exchange, prices: Pick<Prices, 'find'>, quantity: 'mi
   const worst = dollarsOf(exchange, prices, most) ?? grant?.record.maxCallMicroDollars
   if (worst === undefined || worst === null) throw notBounded(exchange, most)
   return worst
+}
+
+/** For what is billed by pictures, seconds or searches. */
+function worstBilled(exchange: Exchange, prices: Pick<Prices, 'find'>, quantity: 'microDollars' | 'tokens'): number {
+  const { call, model, grant, endpoint } = exchange
+  const price = prices.find(call.provider, model, call.startedAtMs)
+  const most = mostBilled(exchange, price)
+  if (quantity === 'tokens') {
+    if (most?.maxOutputTokens !== undefined) return most.inputTokens + most.maxOutputTokens * (most.choices ?? 1)
+  } else {
+    const worst = (most && price?.worstCase(most)) ?? grant?.record.maxCallMicroDollars
+    if (worst !== undefined && worst !== null) return worst
+    if (!price && model !== null) throw unpriced(model)
+  }
+  throw new SoakpError('cost_unbounded', whyUnbounded[endpoint?.bills ?? 'pictures'], { hint: assume })
+}
+
+const whyUnbounded = {
+  pictures: 'Nothing says how much its pictures can cost.',
+  sound: 'Nothing says how long its sound is: of a file of plain samples (WAV) that can be told.',
+  documents: 'Nothing says how much it can cost.',
+} as const
+
+const assume = 'the operator can say what to assume: soakp token set ID --max-cost-per-call USD'
+
+function unpriced(model: string): SoakpError {
+  return new SoakpError('cost_unbounded', `No price is known of ${model.slice(0, 100)}.`, { hint: assume })
 }
 
 function dollarsOf(exchange: Exchange, prices: Pick<Prices, 'find'>, most: Most | undefined): number | undefined {
@@ -132,11 +91,10 @@ function mostOf({ endpoint, provider, inspected }: Exchange): Most | undefined {
 }
 
 function notBounded({ endpoint, model, inspected }: Exchange, most: Most | undefined): SoakpError {
-  const assume = 'the operator can say what to assume: soakp token set ID --max-cost-per-call USD'
   if (most && inspected?.maxOutput === undefined && endpoint?.estimate === true)
     return new SoakpError('cost_unbounded', 'It does not say how much output is wanted.', {
       hint: `say so, as in max_tokens; or ${assume}`,
     })
-  if (most && model !== null) return new SoakpError('cost_unbounded', `No price is known of ${model.slice(0, 100)}.`, { hint: assume })
+  if (most && model !== null) return unpriced(model)
   return new SoakpError('cost_unbounded', 'It brings in what is not in its body, or has no price by size.', { hint: assume })
 }
