@@ -10,15 +10,17 @@ import { importSigningKey } from './access/signing-key.js'
 import { createUserTokens, type UserTokens } from './access/user-tokens.js'
 import type { Settings } from './config/settings.js'
 import { SoakpError } from './errors.js'
-import { createLedger } from './ledger/ledger.js'
+import { createLedger, type Ledger } from './ledger/ledger.js'
+import { createTally, type Tally } from './ledger/tally.js'
 import { createUpkeep, type Upkeep } from './ledger/upkeep.js'
 import { createOutbound, type Outbound } from './lib/outbound.js'
 import { parseRate } from './lib/rate.js'
 import { createGuessing, type Guessing } from './limits/guessing.js'
 import { createLimits, type Limits } from './limits/limits.js'
 import { createPrices, type Prices } from './prices/prices.js'
-import { findProvider, providerId } from './providers/index.js'
+import { findProvider, providerId, providers } from './providers/index.js'
 import { createRelay, type Relay } from './relay/relay.js'
+import { unifiedName } from './relay/unified.js'
 import { createVerdicts, type TellVerdict } from './relay/verdicts.js'
 import { type KeyVerdict, verifyKey } from './relay/verify-key.js'
 import { openStore } from './stores/index.js'
@@ -45,6 +47,8 @@ export interface Soakp {
   readonly prices: Prices
   readonly guessing: Guessing
   readonly relay: Relay
+  readonly ledger: Pick<Ledger, 'healthy' | 'waiting' | 'oldestWaitingMs'>
+  readonly tally: Tally
   /** Of the ledger; begun by whoever serves. */
   readonly upkeep: Upkeep
   /** Asks the provider; records a refusal or its end on the key. */
@@ -67,9 +71,10 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const policy = createPolicy(store, prices.forget)
   const vault = createVault({ store, keyring, now })
   const outbound = createOutbound(settings)
-  const upkeep = createUpkeep({ store, keepEntriesMs: settings.keepEntriesMs, log, now })
+  const tally = createTally([...providers.map(({ id }) => id), unifiedName])
+  const upkeep = createUpkeep({ store, keepEntriesMs: settings.keepEntriesMs, log, tally, now })
   const limits = createLimits({ store, now })
-  const ledger = createLedger({ store, log, takeChanges: limits.takeChanges })
+  const ledger = createLedger({ store, log, takeChanges: limits.takeChanges, tally })
   const tellVerdict = createVerdicts({ store, log, now })
   const guessing = createGuessing(parseRate(settings.authFailureRate) ?? { count: 30, windowMs: 60_000 }, now)
   const signingKeys = await Promise.all(keyring.signingKeys.map(importSigningKey))
@@ -84,6 +89,7 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     guessing,
     vault,
     ledger,
+    tally,
     outbound,
     tellVerdict,
     store,
@@ -102,6 +108,8 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     prices,
     guessing,
     relay,
+    ledger,
+    tally,
     upkeep,
     verifyKey: record => askProvider(record, vault, outbound, tellVerdict),
     async close() {

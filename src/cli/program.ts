@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { version } from '../lib/version.js'
 import type { Cli } from './cli.js'
 import { commands, type Group } from './commands/index.js'
 import type { Terminal } from './terminal.js'
@@ -32,9 +32,4 @@ function tame(command: Command, terminal: Pick<Terminal, 'out' | 'note'>): void 
   command.configureHelp({ showGlobalOptions: true })
   command.showSuggestionAfterError(true)
   for (const child of command.commands) tame(child, terminal)
-}
-
-function version(): string {
-  const file = new URL('../../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }

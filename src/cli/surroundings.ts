@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Settings } from '../config/settings.js'
 import { callSelf } from '../lib/outbound-self.js'
+import { endsSoon } from '../tls/ending.js'
 import { liveFiles } from '../tls/local-ca.js'
 import { loadPair } from '../tls/pair.js'
 import { type Finding, fail, faultOf, ok, warn } from './finding.js'
@@ -24,8 +25,6 @@ export async function checkDisk(home: string): Promise<Finding> {
   return free < scarceBytes ? warn('disk', text, 'make room: when the disk is full, calls are refused') : ok('disk', text)
 }
 
-const soonMs = 14 * 86_400_000
-
 /** The pair that would be served. */
 export async function checkCertificate(settings: Settings, nowMs: number): Promise<Finding> {
   if (settings.http) return ok('certificate', 'not needed: plain HTTP is asked for')
@@ -43,7 +42,7 @@ export async function checkCertificate(settings: Settings, nowMs: number): Promi
         own ? 'get one that is' : `run \`soakp cert local\`, or for a public name \`soakp cert issue --dns PROVIDER -d ${name}\``,
       )
     }
-    if (own && pair.validUntilMs - nowMs < soonMs)
+    if (own && endsSoon({ notBeforeMs: pair.validFromMs, notAfterMs: pair.validUntilMs }, nowMs))
       return warn('certificate', `ends on ${until}`, 'put a new one in its place; the daemon takes it without a restart')
     return ok('certificate', `for ${pair.names.join(', ')} until ${until}`)
   } catch (error) {

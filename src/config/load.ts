@@ -98,6 +98,7 @@ function read(setting: Setting<unknown>, given: Sources, problems: string[]): un
   }
 }
 
+const isEvery = (host: string) => host === '0.0.0.0' || host === '::'
 const loopback = /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/i
 
 /** Rules between settings. A value that was refused is `undefined` here, and counts as not given. */
@@ -107,6 +108,15 @@ function checkTogether(settings: Settings, problems: string[]): void {
   }
   if ((settings.tlsCertFile === undefined) !== (settings.tlsKeyFile === undefined)) {
     problems.push(`${schema.tlsCertFile.env} and ${schema.tlsKeyFile.env} go together; only one of them is set`)
+  }
+  const { metricsListen: watched, host, port } = settings
+  if (
+    watched !== undefined &&
+    watched.port !== 0 &&
+    watched.port === port &&
+    (watched.host === host || isEvery(watched.host) || isEvery(host))
+  ) {
+    problems.push(`${schema.metricsListen.env} is the address of the daemon itself; it has to have a port of its own`)
   }
   if (settings.http && settings.host !== undefined && !loopback.test(settings.host) && !(settings.trustProxy?.length > 0)) {
     problems.push(

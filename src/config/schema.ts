@@ -8,6 +8,7 @@ import {
   flag,
   host,
   hostPort,
+  listenAddress,
   listOf,
   oneOf,
   origin,
@@ -99,6 +100,12 @@ export const schema: Schema = {
     type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
     byDefault: 'info',
     what: 'The least important line that is still logged. Logs are JSON lines on standard output.',
+  },
+  metricsListen: {
+    env: 'SOAKP_METRICS_LISTEN',
+    type: listenAddress,
+    otherwise: 'nowhere',
+    what: "A second door, for watchers: `/metrics` for Prometheus and `/readyz` with details, over plain HTTP and without a token. Whoever reaches it reads what calls cost, but no secret and nobody's name.",
   },
   trustProxy: {
     env: 'SOAKP_TRUST_PROXY',

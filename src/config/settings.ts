@@ -11,6 +11,8 @@ export interface Settings {
   readonly databaseUrl: string | undefined
   readonly durability: 'normal' | 'full'
   readonly keepEntriesMs: number | undefined
+  /** Where the separate door for watchers listens. */
+  readonly metricsListen: { readonly host: string; readonly port: number } | undefined
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
   /** CIDR blocks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustProxy: readonly string[]

@@ -52,6 +52,15 @@ export const hostPort = type('HOST or HOST:PORT', text => {
   return good && Number(number) <= 65_535 ? text : refuse('is neither HOST nor HOST:PORT')
 })
 
+/** An address or a name and a port; an IPv6 address in brackets. */
+export const listenAddress = type('HOST:PORT', text => {
+  const [, bracketed, name, digits = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
+  const to = bracketed ?? name ?? ''
+  const good = bracketed === undefined ? isIP(to) === 4 || hostName.test(to) : isIP(to) === 6
+  if (!good || Number(digits) > 65_535) return refuse('is not HOST:PORT such as 127.0.0.1:9464 or [::1]:9464')
+  return Object.freeze({ host: to, port: Number(digits) })
+})
+
 const byteUnits = { '': 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 } as const
 
 export const bytes = type('size such as 512kb, 32mb, 1gb', text => {

@@ -3,6 +3,7 @@ import { isPromise } from '../lib/maybe.js'
 import type { Entry } from '../stores/records.js'
 import type { SliceState } from '../stores/slices.js'
 import type { Store } from '../stores/store.js'
+import type { Tally } from './tally.js'
 
 /** Writes down what happened, in one commit per turn of the event loop, and tells each call when its line is durable. */
 export interface Ledger {
@@ -12,6 +13,8 @@ export interface Ledger {
   readonly healthy: boolean
   /** Entries recorded and not yet durable. */
   readonly waiting: number
+  /** When the call of the oldest of these was over, in epoch milliseconds; undefined: none waits. */
+  readonly oldestWaitingMs: number | undefined
   /** Resolves when nothing waits any more, or when `patienceMs` is over and the store still fails; tells which. */
   settle(patienceMs: number): Promise<boolean>
 }
@@ -21,6 +24,7 @@ export interface LedgerDeps {
   readonly log: Pick<Logger, 'error' | 'info'>
   /** What the calls have left of limits' counters, which becomes durable with their entries. */
   readonly takeChanges?: () => CounterChanges | undefined
+  readonly tally?: Pick<Tally, 'count' | 'failStore'>
 }
 
 export interface CounterChanges {
@@ -32,11 +36,12 @@ export interface CounterChanges {
 const firstRetryMs = 100
 const longestRetryMs = 5000
 
-export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
+export function createLedger({ store, log, takeChanges, tally }: LedgerDeps): Ledger {
   let batch: Entry[] = []
   let callbacks: ((error?: unknown) => void)[] = []
   let scheduled = false
-  let writing = false
+  /** Entries whose commit is under way. */
+  let writing: readonly Entry[] | undefined
   /** Entries whose commit failed, oldest first. */
   let owed: Entry[] = []
   let retryMs = firstRetryMs
@@ -45,12 +50,12 @@ export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
 
   function flush(): void {
     scheduled = false
-    if (writing || batch.length === 0) return
+    if (writing !== undefined || batch.length === 0) return
     const entries = batch
     const waiting = callbacks
     batch = []
     callbacks = []
-    writing = true
+    writing = entries
     const changes = takeChanges?.()
     try {
       const written = store.appendEntries(entries, changes)
@@ -80,16 +85,17 @@ export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
   }
 
   function finish(waiting: typeof callbacks, changes: CounterChanges | undefined): void {
-    writing = false
+    writing = undefined
     changes?.done(true)
     tell(waiting)
     wake()
   }
 
   function fail(entries: Entry[], waiting: typeof callbacks, error: unknown, changes: CounterChanges | undefined): void {
-    writing = false
+    writing = undefined
     changes?.done(false)
     owed.push(...entries)
+    tally?.failStore('entries')
     log.error({ err: error, entries: entries.length }, 'the ledger cannot be written; new calls are refused until it can')
     tell(waiting, error)
     retryTimer ??= setTimeout(retry, retryMs)
@@ -102,6 +108,7 @@ export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
     try {
       await store.appendEntries(entries)
     } catch {
+      tally?.failStore('entries')
       retryMs = Math.min(retryMs * 2, longestRetryMs)
       retryTimer = setTimeout(retry, retryMs)
       return
@@ -115,7 +122,7 @@ export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
 
   function wake(): void {
     if (batch.length > 0 && !scheduled) schedule()
-    if (batch.length > 0 || writing || owed.length > 0) return
+    if (batch.length > 0 || writing !== undefined || owed.length > 0) return
     const settled = onSettled
     onSettled = []
     for (const resolve of settled) resolve()
@@ -130,7 +137,8 @@ export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
     record(entry, done) {
       batch.push(entry)
       callbacks.push(done)
-      if (!scheduled && !writing) schedule()
+      tally?.count(entry)
+      if (!scheduled && writing === undefined) schedule()
     },
 
     get healthy() {
@@ -138,7 +146,12 @@ export function createLedger({ store, log, takeChanges }: LedgerDeps): Ledger {
     },
 
     get waiting() {
-      return batch.length + owed.length + (writing ? 1 : 0)
+      return batch.length + owed.length + (writing?.length ?? 0)
+    },
+
+    get oldestWaitingMs() {
+      const firsts = [owed[0], writing?.[0], batch[0]].filter(entry => entry !== undefined)
+      return firsts.length === 0 ? undefined : Math.min(...firsts.map(({ startedAtMs, durationMs }) => startedAtMs + durationMs))
     },
 
     settle(patienceMs) {

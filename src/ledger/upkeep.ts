@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Store } from '../stores/store.js'
+import type { Tally } from './tally.js'
 
 /** What the ledger needs beside being written: sums of hours and days, and an end of single entries. In small steps, between calls. */
 export interface Upkeep {
@@ -14,6 +15,7 @@ export interface UpkeepDeps {
   /** How long single entries are kept, in milliseconds; undefined: for good. */
   readonly keepEntriesMs: number | undefined
   readonly log: Pick<Logger, 'warn' | 'info'>
+  readonly tally?: Pick<Tally, 'failStore'>
   readonly now: () => number
 }
 
@@ -27,7 +29,7 @@ const pruneEveryMs = 60_000
 /** Whoever settles what a crash left open reads the lines of the last hours. */
 const keptAtLeastMs = 86_400_000
 
-export function createUpkeep({ store, keepEntriesMs, log, now }: UpkeepDeps): Upkeep {
+export function createUpkeep({ store, keepEntriesMs, log, tally, now }: UpkeepDeps): Upkeep {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   let isStopped = true
@@ -58,6 +60,7 @@ export function createUpkeep({ store, keepEntriesMs, log, now }: UpkeepDeps): Up
       // reports go on: they count what is in no sum yet
       if (!hasFailed) log.warn({ err: error }, 'the ledger could not be summed up; it is tried again')
       hasFailed = true
+      tally?.failStore('upkeep')
     }
     if (!isStopped) schedule(isBehind ? backlogRestMs : restMs)
   }

@@ -37,6 +37,11 @@ export class BoundedMap<K, V> {
     this.#old.clear()
   }
 
+  *[Symbol.iterator](): Generator<[K, V]> {
+    yield* this.#young
+    for (const entry of this.#old) if (!this.#young.has(entry[0])) yield entry
+  }
+
   /** Entries held, an entry read from the old half counting twice. */
   get size(): number {
     return this.#young.size + this.#old.size

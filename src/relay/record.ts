@@ -3,12 +3,14 @@ import type { Logger } from 'pino'
 import type { Policy } from '../access/policy.js'
 import { type ErrorCode, SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
+import type { Tally } from '../ledger/tally.js'
 import { Bag } from '../lib/bag.js'
 import type { Charge, Prices } from '../prices/prices.js'
 import { isWhole, streamed, type WholeResponse } from './call.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
 import { heldMoney, spentBy } from './settle.js'
+import { type UnderWay, underWay } from './under-way.js'
 
 /** Open calls: they are answered once, recorded once, and can be ended. */
 export interface Book {
@@ -22,11 +24,13 @@ export interface Book {
   /** Answers with a JSON document of our own making. */
   answer(exchange: Exchange, document: unknown): void
   readonly size: number
+  underWay(): UnderWay
   drain(graceMs: number): Promise<void>
 }
 
 export interface BookDeps {
   readonly ledger: Ledger
+  readonly tally: Pick<Tally, 'refuse'>
   readonly policy: Policy
   readonly prices: Pick<Prices, 'charge'>
   readonly log: Pick<Logger, 'error' | 'warn' | 'debug'>
@@ -50,7 +54,7 @@ const unwritten: ReadonlySet<ErrorCode> = new Set([
 /** The provider never saw these, although the call was on its way. */
 const neverArrived: ReadonlySet<string> = new Set(['provider_unreachable', 'base_url_refused', 'key_unreadable', 'client_timeout'])
 
-export function createBook({ ledger, policy, prices, log, clock }: BookDeps): Book {
+export function createBook({ ledger, tally, policy, prices, log, clock }: BookDeps): Book {
   const open = new Bag<Exchange>()
   let emptied: (() => void) | undefined
   let sweptGeneration: number | undefined
@@ -117,6 +121,7 @@ export function createBook({ ledger, policy, prices, log, clock }: BookDeps): Bo
     exchange.recorded = true
     exchange.under = undefined
     exchange.clientDeadlineAt = 0
+    if (ending.outcome === 'refused' || ending.outcome === 'failed') tally.refuse(ending.errorCode)
     const charge = chargeOf(exchange, ending)
     settleHold(exchange, ending, charge?.microDollars)
     if (!exchange.grant || unwritten.has(ending.errorCode as ErrorCode)) {
@@ -187,6 +192,8 @@ export function createBook({ ledger, policy, prices, log, clock }: BookDeps): Bo
     get size() {
       return open.size
     },
+
+    underWay: () => underWay(open.toArray()),
 
     async drain(graceMs) {
       const empty = new Promise<void>(resolve => {

@@ -5,6 +5,7 @@ import type { Policy } from '../access/policy.js'
 import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import type { Ledger } from '../ledger/ledger.js'
+import type { Tally } from '../ledger/tally.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Guessing } from '../limits/guessing.js'
@@ -37,6 +38,7 @@ import { createRests } from './rests.js'
 import type { Rivals } from './rivals.js'
 import { readSocketHead } from './socket-head.js'
 import { createSockets } from './sockets.js'
+import type { UnderWay } from './under-way.js'
 import { addressUnified, openUnified, rulesFor, spokenBy, unifiedName } from './unified.js'
 import type { TellVerdict } from './verdicts.js'
 import { createWatch } from './watch.js'
@@ -46,6 +48,9 @@ export interface Relay {
   handle(call: Call): void
   /** Calls whose reply is not finished or whose entry is not committed. */
   readonly openCalls: number
+  underWay(): UnderWay
+  /** How many keys of each provider are passed over at the moment, for any model. */
+  restingKeys(): Promise<ReadonlyMap<string, number>>
   /** Origins that any live grant allows, for preflights. */
   allowsOrigin(origin: string): boolean | Promise<boolean>
   /** Lets open calls finish for `graceMs`, then cuts them; resolves when every entry is committed. */
@@ -61,9 +66,10 @@ export interface RelayDeps {
   readonly guessing: Guessing
   readonly vault: Pick<Vault, 'open'>
   readonly ledger: Ledger
+  readonly tally: Pick<Tally, 'refuse'>
   readonly outbound: Outbound
   readonly tellVerdict: TellVerdict
-  readonly store: Pick<Store, 'putRests' | 'listRests'> & OwnedStore
+  readonly store: Pick<Store, 'putRests' | 'listRests' | 'getKey'> & OwnedStore
   readonly settings: {
     readonly corsOrigins: readonly string[]
     readonly maxInspectedBytes: number
@@ -273,6 +279,9 @@ export function createRelay(deps: RelayDeps): Relay {
     get openCalls() {
       return book.size
     },
+
+    underWay: book.underWay,
+    restingKeys: rests.byProvider,
 
     allowsOrigin: anyGrantAllows,
 

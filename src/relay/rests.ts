@@ -17,11 +17,13 @@ export interface Rests {
   rest(key: KeyRecord, model: string, status: number, statedMs: number | undefined): void
   /** A call that began at `startedAtMs` went well: a rest that began before is over. */
   worked(key: KeyRecord, model: string, startedAtMs: number): void
+  /** How many keys of each provider rest, for any model. Reads each of them: for whoever looks now and then. */
+  byProvider(): Promise<ReadonlyMap<string, number>>
   close(): void
 }
 
 export interface RestsDeps {
-  readonly store: Pick<Store, 'putRests' | 'listRests'>
+  readonly store: Pick<Store, 'putRests' | 'listRests' | 'getKey'>
   readonly log: Pick<Logger, 'debug'>
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -70,6 +72,18 @@ export function createRests({ store, log, now, random }: RestsDeps): Rests {
   function untilOf(key: KeyRecord, model: string, at: number): number {
     const found = rests.get(`${key.id} ${model}`)
     return found !== undefined && found.untilMs > at && found.sinceMs > restsFrom(key) ? found.untilMs : 0
+  }
+
+  /** When the latest rest of each key that rests began. */
+  function latest(): ReadonlyMap<string, number> {
+    if (!isLoaded) load()
+    const at = now()
+    const found = new Map<string, number>()
+    for (const [name, { sinceMs, untilMs }] of rests) {
+      const keyId = name.slice(0, name.indexOf(' '))
+      if (untilMs > at) found.set(keyId, Math.max(sinceMs, found.get(keyId) ?? 0))
+    }
+    return found
   }
 
   function tell(record: RestRecord): void {
@@ -121,6 +135,15 @@ export function createRests({ store, log, now, random }: RestsDeps): Rests {
         const wasTold = found.untilMs - found.sinceMs >= worthTellingMs && found.untilMs > now()
         if (wasTold) tell({ keyId: key.id, model: name.slice(key.id.length + 1), sinceMs: found.sinceMs, untilMs: 0, status: 0 })
       }
+    },
+
+    async byProvider() {
+      const counts = new Map<string, number>()
+      for (const [id, sinceMs] of latest()) {
+        const key = await store.getKey(id)
+        if (key?.state === 'active' && sinceMs > restsFrom(key)) counts.set(key.provider, (counts.get(key.provider) ?? 0) + 1)
+      }
+      return counts
     },
 
     close() {

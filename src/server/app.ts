@@ -30,7 +30,7 @@ const hstsSeconds = 31_536_000
 export async function buildApp(options: AppOptions): Promise<App> {
   let handle: App['handle'] | undefined
   const onError = (error: FastifyError | SoakpError, request: FastifyRequest, reply: FastifyReply) =>
-    answerError(options.log, error, request, reply)
+    answerError(options, error, request, reply)
   const app = fastify({
     logger: false,
     bodyLimit: bodyLimitBytes,
@@ -111,8 +111,9 @@ export function loggedUrl(url: string): string {
 }
 
 /** The one place that turns errors into replies, for everything but the relay. */
-function answerError(log: Logger, thrown: FastifyError | SoakpError, request: FastifyRequest, reply: FastifyReply): void {
+function answerError({ log, soakp }: AppOptions, thrown: FastifyError | SoakpError, request: FastifyRequest, reply: FastifyReply): void {
   const error = toSoakpError(thrown)
+  soakp.tally.refuse(error.code)
   const line = { requestId: request.id, method: request.method, url: loggedUrl(request.url), status: error.status, code: error.code }
   if (error.status >= 500) log.error({ ...line, err: error }, 'a request failed')
   else log.debug(line, 'a request was refused')

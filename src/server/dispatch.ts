@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
+import type { Tally } from '../ledger/tally.js'
 import { newId } from '../lib/id.js'
 import { providerId, reservedNames } from '../providers/index.js'
 import type { Request, Response, Upgrade } from '../relay/call.js'
@@ -30,6 +31,7 @@ export interface DispatchOptions {
   readonly addressOf: (request: Request) => string
   readonly allowsOrigin: OriginRule
   readonly shed: Shed
+  readonly tally: Pick<Tally, 'refuse'>
   readonly log: Logger
   readonly now: () => number
 }
@@ -125,6 +127,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   function refuse(request: Request, response: Response, error: SoakpError): void {
+    options.tally.refuse(error.code)
     if ('shouldKeepAlive' in response && leavesMuchUnread(request)) response.shouldKeepAlive = false
     sendProblem(response, error, newId('call'))
   }

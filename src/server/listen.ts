@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { type AddressInfo, isIP } from 'node:net'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
 import { compileBlocks, isLoopbackAddress } from '../lib/ip.js'
@@ -10,6 +10,7 @@ import { buildApp } from './app.js'
 import { createDispatch } from './dispatch.js'
 import { createHostCheck, hostName, isLoopbackName } from './hosts.js'
 import { createListener } from './listener.js'
+import type { MetricsDoor } from './metrics/door.js'
 import { originRule } from './preflight.js'
 import { createShed } from './shed.js'
 
@@ -85,6 +86,8 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
     covers: name => tls?.pairFor(name) !== undefined,
     everyAddress: isUnspecified(settings.host),
   })
+  const publicName = settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).hostname
+  const isOurName = (name: string) => name === publicName || tls?.pairFor(name) !== undefined
   const allowsOrigin = originRule(settings.corsOrigins, origin => relay.allowsOrigin(origin))
   const app = await buildApp({
     soakp,
@@ -100,6 +103,7 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
       return name !== undefined && isIP(name) === 0 && !isLoopbackName(name) && tls?.pairFor(name)?.isLocal === false
     },
   })
+  const logRefused = refusedLog(log, now)
   const listener = createListener({
     ...createDispatch({
       relay,
@@ -109,24 +113,39 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
       addressOf,
       allowsOrigin,
       shed,
+      tally: soakp.tally,
       log,
       now,
     }),
     pairs: tls,
-    onRefused: refusedLog(log, now),
+    onRefused: error => {
+      soakp.tally.refuseConnection()
+      logRefused(error)
+    },
     now,
   })
   const stopFollowing = tls?.onChange(() => {
     listener.refreshPairs()
     hosts.forget()
   })
+  let watchers: MetricsDoor | undefined
   async function close(): Promise<void> {
     await listener.close(flushMs)
     stopFollowing?.()
+    await watchers?.close()
     shed.close()
     await app.fastify.close()
   }
-  const { port } = await listener.listen(settings.host, settings.port).catch(async error => {
+  async function open(): Promise<AddressInfo> {
+    const at = settings.metricsListen
+    if (at !== undefined) {
+      // most daemons have no such door, and need not load what is behind it
+      const { openWatchers } = await import('./metrics/watchers.js')
+      watchers = await openWatchers({ soakp, at, shed, connections: () => listener.connections, certificates: tls, isOurName, log, now })
+    }
+    return listener.listen(settings.host, settings.port)
+  }
+  const { port } = await open().catch(async error => {
     await close()
     throw error
   })

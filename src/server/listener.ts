@@ -3,8 +3,8 @@ import { createServer as createHttpServer, type Server as HttpServer, type Serve
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { SoakpError } from '../errors.js'
 import type { Request, Response } from '../relay/call.js'
+import { type BindHints, bind } from './bind.js'
 import { refuseBytes, replyOn } from './client-error.js'
 import { type Contexts, createContexts, type Pairs, tlsOptions } from './contexts.js'
 import { createHttp2, type Http2Sessions } from './http2.js'
@@ -31,6 +31,8 @@ export interface ListenerOptions {
 /** The sockets of the daemon. Nothing above it knows which protocol a request came by. */
 export interface Listener {
   listen(host: string, port: number): Promise<AddressInfo>
+  /** How many are open, whatever they speak. */
+  readonly connections: number
   /** The pairs have changed: new handshakes get the new ones; connections go on. */
   refreshPairs(): void
   /** Accepts no more connections, and ends each once nothing is under way on it. */
@@ -65,6 +67,12 @@ const handshakeTimeoutMs = 10_000
 const ticketKeyMs = 12 * 3_600_000
 
 type Server = HttpServer | HttpsServer
+
+const hints: BindHints = {
+  taken: 'Is soakp running already? Choose another port with --port.',
+  port: 'Choose another port with --port.',
+  host: 'Choose an address of this machine with --host.',
+}
 
 /** HTTP/1.1 connections, so that each can be ended once nothing is under way on it. */
 interface Http1Connections {
@@ -200,7 +208,10 @@ export function createListener(options: ListenerOptions): Listener {
   }
 
   return {
-    listen: (host, port) => listen(server, host, port),
+    listen: (host, port) => bind(server, { host, port }, hints),
+    get connections() {
+      return sockets.size
+    },
     refreshPairs,
     drain,
     async close(graceMs) {
@@ -236,7 +247,7 @@ function quiet(isQuiet: () => boolean, graceMs: number): Promise<void> {
 }
 
 /** Every connection, whatever it speaks and also before it speaks. `ended` resolves when none is left: by itself or, after `graceMs`, by force. */
-function followSockets(server: Server): { ended(graceMs: number): Promise<void> } {
+function followSockets(server: Server): { readonly size: number; ended(graceMs: number): Promise<void> } {
   const sockets = new Set<Socket>()
   let onLast: (() => void) | undefined
   server.on('connection', (socket: Socket) => {
@@ -247,6 +258,9 @@ function followSockets(server: Server): { ended(graceMs: number): Promise<void> 
     })
   })
   return {
+    get size() {
+      return sockets.size
+    },
     async ended(graceMs) {
       if (sockets.size === 0) return
       await new Promise<void>(resolve => {
@@ -260,32 +274,4 @@ function followSockets(server: Server): { ended(graceMs: number): Promise<void> 
       })
     },
   }
-}
-
-function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    const refused = (error: NodeJS.ErrnoException) => reject(listenError(error, host, port))
-    server.once('error', refused)
-    server.listen({ host, port, backlog: 1024 }, () => {
-      server.off('error', refused)
-      resolve(server.address() as AddressInfo)
-    })
-  })
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): SoakpError {
-  const where = `${host}:${port}`
-  if (error.code === 'EADDRINUSE') {
-    return new SoakpError('address_in_use', where, { cause: error, hint: 'Is soakp running already? Choose another port with --port.' })
-  }
-  if (error.code === 'EACCES') {
-    return new SoakpError('address_refused', where, {
-      cause: error,
-      hint: 'Ports below 1024 need a privilege. Choose another port with --port.',
-    })
-  }
-  return new SoakpError('address_refused', `${where}: ${error.code ?? 'unknown'}`, {
-    cause: error,
-    hint: 'Choose an address of this machine with --host.',
-  })
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
+import { endsSoon } from './ending.js'
 import { listLineages } from './lineage.js'
 import { ensureLocalCertificate, liveFiles } from './local-ca.js'
 import { loadPair, type ServedPair } from './pair.js'
@@ -42,9 +43,6 @@ export interface CertificateOptions {
 
 const hourMs = 3_600_000
 const retryMs = 300
-
-/** Of a certificate's lifetime: what is left of it when its end is warned of. Renewal comes much earlier. */
-const warnFraction = 0.1
 
 /** Where a pair lies. */
 interface Source {
@@ -151,12 +149,19 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
     return turn
   }
 
-  async function renew(): Promise<void> {
-    for (const pair of all) {
-      const endsSoon = pair.validUntilMs - now() < warnFraction * (pair.validUntilMs - pair.validFromMs)
-      if (!pair.isLocal && endsSoon)
-        log.warn({ names: pair.names, validUntil: new Date(pair.validUntilMs).toISOString() }, 'the certificate is about to expire')
+  /** The local CA's own is renewed right here. */
+  function warn(): void {
+    for (const { isLocal, names, validFromMs, validUntilMs } of all) {
+      if (isLocal || !endsSoon({ notBeforeMs: validFromMs, notAfterMs: validUntilMs }, now())) continue
+      log.warn(
+        { names, validUntil: new Date(validUntilMs).toISOString() },
+        validUntilMs > now() ? 'the certificate is about to expire' : 'the certificate has expired',
+      )
     }
+  }
+
+  async function renew(): Promise<void> {
+    warn()
     // decides for itself whether anything is due
     if (!fixed) await ensureLocalCertificate(certsDir, names, now())
     await reload()
@@ -167,6 +172,7 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
     6 * hourMs,
   )
   renewal.unref()
+  warn()
 
   opened = {
     get current() {

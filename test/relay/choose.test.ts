@@ -20,6 +20,7 @@ function makeRests(now: () => number, stored: RestRecord[] = []): Rests & { read
   const store = {
     putRests: (rests: readonly RestRecord[]) => void written.push(...rests),
     listRests: (at: number) => stored.filter(rest => rest.untilMs > at),
+    getKey: () => undefined,
   }
   const rests = createRests({ store, log: silent, now, random: () => 0.5 })
   return Object.create(rests, { written: { value: written } })
@@ -207,7 +208,7 @@ t.test('a store that fails keeps no key from resting', async t => {
   const fails = () => {
     throw new Error('no disk')
   }
-  const rests = createRests({ store: { putRests: fails, listRests: fails }, log: silent, now: () => 1000, random: () => 0.5 })
+  const rests = createRests({ store: { putRests: fails, listRests: fails, getKey: fails }, log: silent, now: () => 1000, random: () => 0.5 })
   const key = aKey()
   rests.rest(key, 'm', 429, 60_000)
   t.equal(rests.until(key, 'm'), 61_000)

@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { type Logger, pino } from 'pino'
 import type { Settings } from '../../src/config/settings.js'
+import { createTally } from '../../src/ledger/tally.js'
 import type { Call } from '../../src/relay/call.js'
 import { type Served, serve } from '../../src/server/listen.js'
 import type { Soakp } from '../../src/soakp.js'
@@ -118,6 +119,8 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
         if (store.fault !== undefined) throw store.fault
       },
     },
+    ledger: { healthy: true, waiting: 0, oldestWaitingMs: undefined },
+    tally: createTally([]),
     upkeep: { start() {}, stop: async () => {} },
     access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },
   } as unknown as Soakp

@@ -10,7 +10,10 @@ import { jwksRoutes } from './jwks.js'
 
 /** What routes are made from. */
 export interface RouteContext {
-  readonly soakp: Pick<Soakp, 'store' | 'access' | 'apps' | 'users' | 'issuers' | 'policy' | 'limits' | 'guessing' | 'proofs'>
+  readonly soakp: Pick<
+    Soakp,
+    'store' | 'ledger' | 'tally' | 'access' | 'apps' | 'users' | 'issuers' | 'policy' | 'limits' | 'guessing' | 'proofs'
+  >
   /** Of the client. */
   readonly addressOf: (request: Request) => string
   /** Where clients are told to reach us, if that is set. */

@@ -1,5 +1,6 @@
 import type { SoakpError } from '../../errors.js'
 import { authorityOf } from '../acme/authorities.js'
+import { endsSoon } from '../ending.js'
 import { listLineages } from '../lineage.js'
 import { type Due, dueOf } from './due.js'
 import { type LiveCertificate, liveCertificate } from './live.js'
@@ -47,41 +48,42 @@ export function statusOf(certsDir: string, name: string, record: CertificateReco
 export interface Concern {
   readonly name: string
   readonly level: 'warn' | 'fail'
+  readonly kind: 'missing' | 'ended' | 'ends_soon' | 'not_renewed' | 'renewal_failed' | 'hook_failed' | 'revoked'
   readonly text: string
   readonly todo: string
 }
 
-/** Of its life: where so little is left of one that nobody here renews, it is told. */
-const warnShare = 1 / 6
-
 /** Expired, about to end, failing, not deployed. Never by a number of days: lifetimes differ. */
 export function concernsOf({ name, live, record, due, renewedBy }: CertificateStatus, nowMs: number): Concern[] {
   const concerns: Concern[] = []
-  const say = (level: Concern['level'], text: string, todo: string) => void concerns.push({ name, level, text, todo })
+  const say = (level: Concern['level'], kind: Concern['kind'], text: string, todo: string) =>
+    void concerns.push({ name, level, kind, text, todo })
   const renewNow = `soakp cert renew --force --cert-name ${name}`
   const error = record?.state.lastError
   if (live === undefined)
-    say('fail', `${name} has not been issued`, error === undefined ? `soakp cert renew --cert-name ${name}` : renewNow)
+    say('fail', 'missing', `${name} has not been issued`, error === undefined ? `soakp cert renew --cert-name ${name}` : renewNow)
   else if (live.notAfterMs <= nowMs)
-    say('fail', `${name} ended on ${day(live.notAfterMs)}`, record === undefined ? 'issue it again: soakp cert issue' : renewNow)
-  else if (renewedBy !== 'soakp' && live.notAfterMs - nowMs < (live.notAfterMs - live.notBeforeMs) * warnShare) {
+    say('fail', 'ended', `${name} ended on ${day(live.notAfterMs)}`, record === undefined ? 'issue it again: soakp cert issue' : renewNow)
+  else if (renewedBy !== 'soakp' && endsSoon(live, nowMs)) {
     say(
       'warn',
+      'ends_soon',
       `${name} ends on ${day(live.notAfterMs)}, and soakp does not renew it`,
       renewedBy === 'other' ? 'see whether the program that keeps it runs' : 'issue it here: soakp cert issue',
     )
   } else if (due?.alarming || due?.reason === 'emergency') {
-    if (due.due) say('fail', `${name} ends on ${day(live.notAfterMs)} and was not renewed`, renewNow)
+    if (due.due) say('fail', 'not_renewed', `${name} ends on ${day(live.notAfterMs)} and was not renewed`, renewNow)
   }
   if (record !== undefined && error !== undefined)
     say(
       'warn',
+      'renewal_failed',
       `the last ${record.state.attempts === 1 ? 'attempt' : `${record.state.attempts} attempts`} to renew ${name} failed: ${error.detail}`,
       `mend that, then: ${renewNow}`,
     )
   if (record?.state.deployed === false)
-    say('warn', `the deploy hook of ${name} has not ended well`, 'mend it; soakp cert renew runs it again')
-  if (due?.due && due.reason === 'revoked') say('fail', `${name} was revoked`, renewNow)
+    say('warn', 'hook_failed', `the deploy hook of ${name} has not ended well`, 'mend it; soakp cert renew runs it again')
+  if (due?.due && due.reason === 'revoked') say('fail', 'revoked', `${name} was revoked`, renewNow)
   return concerns
 }
 
