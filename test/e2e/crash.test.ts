@@ -2,23 +2,38 @@ import { randomInt } from 'node:crypto'
 import { Agent } from 'node:https'
 import t from 'tap'
 import { answerOf, chat, chatAsk, open } from '../support/clients.js'
-import type { Daemon } from '../support/daemon.js'
+import type { Daemon, Home } from '../support/daemon.js'
 import { chunk, json, lastChunk, openaiChat, openaiEvent, openaiUsageEvent, sseHead } from '../support/scripts.js'
 import { makeStage } from '../support/stage.js'
 import { deferred } from '../support/until.js'
+import type { Script } from '../support/upstream.js'
+
+// One daemon after the other is killed while grants with and without limits keep it busy; what is left of them is asked after the last.
 
 const kills = 50
+const workersEach = 4
+
+/** Calls of one grant, which the upstream knows by the query. */
+interface Caller {
+  readonly name: string
+  readonly id: string
+  readonly token: string
+}
+
+const pathOf = (name: string) => `/openai/v1/chat/completions?of=${name}`
+const bodyOf = (stream: boolean) =>
+  JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }], max_tokens: 100, stream })
 
 /** Calls without end, half of them streams, until the daemon is gone; adds the id of every reply that was read to its end. */
-async function load(daemon: Daemon, token: string, read: Set<string>, enough: () => void, after: number): Promise<void> {
+async function load(daemon: Daemon, { name, token }: Caller, read: Set<string>, seen: () => void): Promise<void> {
   const agent = new Agent({ keepAlive: true })
-  let streams = false
+  let stream = false
   while (daemon.alive()) {
-    streams = !streams
+    stream = !stream
     try {
-      const answer = await answerOf(await open(daemon, chatAsk(token, { stream: streams, agent })))
+      const answer = await answerOf(await open(daemon, chatAsk(token, { path: pathOf(name), body: bodyOf(stream), agent })))
       if (answer.complete && answer.status === 200) read.add(String(answer.headers['x-request-id']))
-      if (read.size >= after) enough()
+      seen()
     } catch {
       // the kill
     }
@@ -26,45 +41,91 @@ async function load(daemon: Daemon, token: string, read: Set<string>, enough: ()
   agent.destroy()
 }
 
-t.test(
-  'after kill -9 at any moment every reply that a client read to its end is in the ledger, once, and the database is sound',
-  async t => {
-    const plain = json(openaiChat)
-    const { upstream, home, token, ...stage } = await makeStage(t, {
-      script: async exchange => {
-        const body = (await exchange.body()).toString()
-        if (!body.includes('"stream":true')) return plain(exchange)
-        await exchange.send(Buffer.concat([Buffer.from(sseHead), chunk(openaiEvent('a'))]))
-        await exchange.send(Buffer.concat([chunk(openaiUsageEvent), chunk('data: [DONE]\n\n'), Buffer.from(lastChunk)]))
-      },
-    })
-    const read = new Set<string>()
-    let daemon = stage.daemon
-    for (let kill = 0; kill < kills; kill++) {
-      const after = read.size + randomInt(10, 60)
-      const enough = deferred()
-      const workers = Array.from({ length: 12 }, () => load(daemon, token, read, enough.resolve, after))
-      await enough.promise
-      await daemon.kill()
-      await Promise.all(workers)
-      daemon = await home.serve()
-    }
-    t.ok(read.size >= kills * 10, `${read.size} replies were read`)
+interface Counted {
+  readonly limit: string
+  readonly used: number
+  readonly lost: number
+}
 
-    const entries = await home.entries()
-    const recorded = new Set(entries.map(entry => entry.id))
+const shown = (home: Home, { id }: Caller) => home.json<Counted[]>(['limit', 'show', id])
+/** As exact as dollars are written. */
+const micro = (dollars: number) => Math.round(dollars * 1e6)
+
+const plain = json(openaiChat)
+const script: Script = async exchange => {
+  const body = (await exchange.body()).toString()
+  if (!body.includes('"stream":true')) return plain(exchange)
+  await exchange.send(Buffer.concat([Buffer.from(sseHead), chunk(openaiEvent('a'))]))
+  await exchange.send(Buffer.concat([chunk(openaiUsageEvent), chunk('data: [DONE]\n\n'), Buffer.from(lastChunk)]))
+}
+
+t.test(`after kill -9 at any moment, ${kills} times`, async t => {
+  const { upstream, home, grant, ...stage } = await makeStage(t, { script })
+  const callers = {
+    free: { name: 'free', id: stage.grantId, token: stage.token },
+    quota: { ...(await grant('--all', '--quota', '100000/d')), name: 'quota' },
+    budget: { ...(await grant('--all', '--budget', '100usd/month', '--quota', '100000/month')), name: 'budget' },
+  }
+  const read = new Set<string>()
+  let daemon = stage.daemon
+  for (let kill = 0; kill < kills; kill++) {
+    const after = read.size + randomInt(10, 60)
+    const enough = deferred()
+    const seen = () => read.size >= after && enough.resolve()
+    const workers = Object.values(callers).flatMap(caller => Array.from({ length: workersEach }, () => load(daemon, caller, read, seen)))
+    await enough.promise
+    await daemon.kill()
+    await Promise.all(workers)
+    daemon = await home.serve()
+  }
+  t.ok(read.size >= kills * 10, `${read.size} replies were read`)
+  t.ok(upstream.requests.length >= read.size)
+  t.equal((await chat(daemon, stage.token)).status, 200, 'the last one serves')
+  // a limit that was not drawn from since the last kill still holds what was drawn before it
+  for (const caller of [callers.quota, callers.budget])
+    t.equal((await chat(daemon, caller.token, { path: pathOf(caller.name), body: bodyOf(false) })).status, 200)
+  const entries = await home.entries()
+  const reached = ({ name }: Caller) => upstream.requests.filter(({ target }) => target.endsWith(`of=${name}`)).length
+  const finals = ({ id }: Caller) => entries.filter(entry => entry.grantId === id && entry.final).length
+
+  await t.test('every reply that a client read to its end is in the ledger, once, as it was', async t => {
+    const byId = new Map(entries.map(entry => [entry.id, entry]))
     t.strictSame(
-      [...read].filter(id => !recorded.has(id)),
+      [...read].filter(id => !byId.has(id)),
       [],
       'no reply is missing',
     )
     t.equal(new Set(entries.map(entry => `${entry.id}/${entry.attempt}`)).size, entries.length, 'no entry is there twice')
-    const byId = new Map(entries.map(entry => [entry.id, entry]))
-    const wrong = [...read].filter(id => byId.get(id)?.outcome !== 'ok' || byId.get(id)?.outputTokens !== 7)
-    t.strictSame(wrong, [], 'what was read is recorded as it was')
-    t.strictSame(await home.verify(), [], 'the database is sound')
-    t.equal((await chat(daemon, token)).status, 200)
-    t.equal(await daemon.stop(), 0)
-    t.ok(upstream.requests.length >= read.size)
-  },
-)
+    t.strictSame(
+      [...read].filter(id => byId.get(id)?.outcome !== 'ok' || byId.get(id)?.outputTokens !== 7),
+      [],
+      'what was read is recorded as it was',
+    )
+  })
+
+  await t.test('no call of a quota is counted less than once, and what was only drawn is free again', async t => {
+    const [counted] = await shown(home, callers.quota)
+    t.equal((counted?.used ?? 0) - (counted?.lost ?? 0), finals(callers.quota), 'used is what the ledger holds')
+    const seen = reached(callers.quota)
+    t.ok((counted?.used ?? 0) >= seen, `${counted?.used} counted, ${seen} seen by the provider`)
+    t.ok((counted?.used ?? 0) <= seen + kills * 2 * workersEach, `${counted?.used} counted, hardly more than ${seen}`)
+  })
+
+  await t.test('no budget is over, and what was spent is what the ledger holds', async t => {
+    const rows = await shown(home, callers.budget)
+    const money = rows.find(row => row.limit.includes('usd')) as Counted
+    const calls = rows.find(row => !row.limit.includes('usd')) as Counted
+    const own = entries.filter(entry => entry.grantId === callers.budget.id)
+    t.equal(
+      micro(money.used) - micro(money.lost),
+      own.reduce((sum, entry) => sum + (entry.costMicroDollars ?? 0), 0),
+    )
+    t.equal(calls.used - calls.lost, finals(callers.budget))
+    const seen = reached(callers.budget)
+    t.ok(calls.used >= seen, `${calls.used} counted, ${seen} seen by the provider`)
+    t.ok(calls.lost <= kills * 2 * workersEach, `${calls.lost} lost`)
+  })
+
+  await t.test('the database is sound', async t => t.strictSame(await home.verify(), []))
+  t.equal(await daemon.stop(), 0)
+})
