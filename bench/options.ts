@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-export const contenderNames = ['nginx', 'floor', 'soakp', 'portkey'] as const
+export const contenderNames = ['nginx', 'floor', 'soakp', 'soakp-limited', 'portkey'] as const
 export type ContenderName = (typeof contenderNames)[number]
 
 export const measureNames = ['calls', 'http2', 'chunks', 'first-byte', 'idle', 'sockets'] as const

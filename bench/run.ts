@@ -5,7 +5,7 @@ import { type Contender, dummyAuthorization, type Running, type Target } from '.
 import { floor } from './contenders/floor.js'
 import { nginx } from './contenders/nginx.js'
 import { portkey } from './contenders/portkey.js'
-import { soakp } from './contenders/soakp.js'
+import { soakp, soakpLimited } from './contenders/soakp.js'
 import { calls, http2 } from './measures/calls.js'
 import { chunks } from './measures/chunks.js'
 import { firstByte } from './measures/first-byte.js'
@@ -20,7 +20,7 @@ import { markdown, type Section, settingOf, write } from './report.js'
 import { jsonReply, jsonRequest, streamRequest } from './traffic.js'
 import { wrkMissing } from './wrk.js'
 
-const contenders: readonly Contender[] = [nginx, floor, soakp, portkey]
+const contenders: readonly Contender[] = [nginx, floor, soakp, soakpLimited, portkey]
 const measures: Readonly<Record<MeasureName, Measure>> = { calls, http2, chunks, 'first-byte': firstByte, idle, sockets }
 
 const say = (text: string): boolean => process.stderr.write(`${text}\n`)
