@@ -4,7 +4,7 @@ import type { Limits } from '../limits/limits.js'
 import type { Prices } from '../prices/prices.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Exchange } from './exchange.js'
-import { factsOf } from './worst.js'
+import { Facts } from './worst.js'
 
 /** What limits take of a call: before its body is read, when it is known what it asks for, and when another key is to answer it. */
 export interface Admission {
@@ -45,14 +45,14 @@ export function createAdmission({ limits, policy, prices }: AdmissionDeps): Admi
       if (!hold) return
       // which of several keys answers is known only now, on the unified endpoint which provider's
       exchange.asks = limits.asks(hold, [key.id])
-      return limits.admit(hold, factsOf(exchange, key, prices))
+      return limits.admit(hold, new Facts(exchange, key, prices))
     },
 
     changeKey(exchange, left, key) {
       const { hold } = exchange
       if (!hold || left?.id === key.id) return
       if (left) hold.leaveKey(left.id, exchange.arrived)
-      return limits.admitKey(hold, factsOf(exchange, key, prices))
+      return limits.admitKey(hold, new Facts(exchange, key, prices))
     },
   }
 }

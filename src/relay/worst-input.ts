@@ -7,69 +7,72 @@ export const aroundTokens = 1000
  */
 const pictureTokens: Readonly<Record<string, number>> = { openai: 50_000, anthropic: 5_000 }
 
-const needles = (...names: string[]) => names.map(name => Buffer.from(`"${name}`))
+/** At an opening quote: one within a string has a backslash before it. */
+const opening = '"(?<!\\\\")'
 
-const pictures: Readonly<Record<string, readonly Buffer[]>> = {
-  openai: needles('image_url":', 'input_image"', 'image":'),
-  anthropic: needles('image"'),
+const pictures: Readonly<Record<string, RegExp>> = {
+  openai: new RegExp(`${opening}(?:image(?:_url)?"\\s*:|input_image")`, 'g'),
+  anthropic: new RegExp(`${opening}image"`, 'g'),
 }
 
-/** Members and types that bring in what is not in the body, or let the provider work on by itself: then nothing here bounds the input. */
-const unbounded = needles(
-  'previous_response_id"',
-  'conversation"',
-  'file_id"',
-  'file_url"',
-  'file_data"',
-  'input_file"',
-  'input_audio"',
-  'audio_url"',
-  'video_url"',
-  'video"',
-  'document"',
-  'container"',
-  'fileData"',
-  'file_uri"',
-  'fileUri"',
-  'inlineData"',
-  'inline_data"',
-  'cachedContent"',
-  'cached_content"',
-  'web_search',
-  'web_fetch',
-  'file_search',
-  'code_interpreter',
-  'code_execution',
-  'codeExecution"',
-  'computer_use',
-  'computer_',
-  'bash_',
-  'image_generation"',
-  'mcp',
-  'googleSearch',
-  'google_search',
-  'googleMaps"',
-  'urlContext"',
-  'url_context"',
-  'search_parameters"',
-  'plugins"',
-  'documents"',
-  'connectors"',
-  'prompt":{',
-  'prompt": {',
+/** Members and types that bring in what is not in the body, or let the provider work on by itself: then nothing here bounds the input. `…`: whatever it goes on with. */
+const unboundedNames = [
+  'previous_response_id',
+  'conversation',
+  'file_id',
+  'file_url',
+  'file_data',
+  'input_file',
+  'input_audio',
+  'audio_url',
+  'video_url',
+  'video',
+  'document',
+  'documents',
+  'container',
+  'fileData',
+  'file_uri',
+  'fileUri',
+  'inlineData',
+  'inline_data',
+  'cachedContent',
+  'cached_content',
+  'web_search…',
+  'web_fetch…',
+  'file_search…',
+  'code_interpreter…',
+  'code_execution…',
+  'codeExecution',
+  'computer_…',
+  'bash_…',
+  'image_generation',
+  'mcp…',
+  'googleSearch…',
+  'google_search…',
+  'googleMaps',
+  'urlContext',
+  'url_context',
+  'search_parameters',
+  'plugins',
+  'connectors',
+]
+
+const unbounded = new RegExp(
+  `${opening}(?:${unboundedNames.map(name => (name.endsWith('…') ? name.slice(0, -1) : `${name}"`)).join('|')}|prompt"\\s*:\\s*{)`,
 )
 
-/** A letter written as an escape: a name that hides from a search for its bytes. */
+/** A letter written as an escape: a name that hides from a search for it. */
 const hidden = /\\u00[2-7]/i
 
 /** The most model tokens that a request can bring in: its bytes, and what its pictures may count as. Undefined: nothing bounds it. */
 export function mostInputTokens(body: Buffer, dialect: string): number | undefined {
-  const plain =
-    body.includes('\\u00') && hidden.test(body.toString('latin1')) ? Buffer.from(JSON.stringify(JSON.parse(body.toString('utf8')))) : body
-  for (const needle of unbounded) if (plain.includes(needle)) return undefined
-  let most = body.length + aroundTokens
-  for (const needle of pictures[dialect] ?? pictures.openai ?? []) {
-    for (let at = plain.indexOf(needle); at >= 0; at = plain.indexOf(needle, at + 1)) most += pictureTokens[dialect] ?? 50_000
-  }
-  return most
+  // names are ASCII, whatever the rest of the text is
+  const text = body.toString('latin1')
+  const plain = hidden.test(text) ? JSON.stringify(JSON.parse(body.toString('utf8'))) : text
+  if (unbounded.test(plain)) return undefined
+  return body.length + aroundTokens + picturesIn(plain, dialect) * (pictureTokens[dialect] ?? 50_000)
+}
+
+function picturesIn(text: string, dialect: string): number {
+  return text.includes('image') ? (text.match(pictures[dialect] ?? (pictures.openai as RegExp))?.length ?? 0) : 0
 }

@@ -6,19 +6,47 @@ import type { Exchange } from './exchange.js'
 import { mostInputTokens } from './worst-input.js'
 import { mostBilled } from './worst-units.js'
 
-export { mostInputTokens } from './worst-input.js'
-
 const reading: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 
 /** What limits ask of a call whose body was looked at. Nothing is worked out before a budget asks. */
-export function factsOf(exchange: Exchange, key: KeyRecord, prices: Pick<Prices, 'find'>): CallFacts {
-  const { endpoint, inspected } = exchange
-  const model = inspected?.severalModels ? null : exchange.model
-  return {
-    keyId: key.id,
-    model,
-    mayNameModel: endpoint === undefined || endpoint.models.length > 0,
-    worst: quantity => worstOf(exchange, prices, quantity),
+export class Facts implements CallFacts {
+  readonly keyId: string
+  readonly model: string | null
+  readonly mayNameModel: boolean
+  readonly #exchange: Exchange
+  readonly #prices: Pick<Prices, 'find'>
+  #most: Most | 'unknown' | undefined
+
+  constructor(exchange: Exchange, key: KeyRecord, prices: Pick<Prices, 'find'>) {
+    const { endpoint, inspected, model } = exchange
+    this.keyId = key.id
+    this.model = inspected?.severalModels ? null : model
+    this.mayNameModel = endpoint === undefined || endpoint.models.length > 0
+    this.#exchange = exchange
+    this.#prices = prices
+  }
+
+  /** Throws `cost_unbounded` where nothing bounds it and the grant does not say what to assume. */
+  worst(quantity: 'microDollars' | 'tokens'): number {
+    const exchange = this.#exchange
+    const { endpoint, call, grant } = exchange
+    if (endpoint?.free || (reading.has(call.request.method) && !endpoint?.perCall && !call.upgrade)) return 0
+    if (endpoint?.bills) return worstBilled(exchange, this.#prices, quantity)
+    const most = endpoint?.estimate === undefined ? undefined : this.#mostOnce()
+    if (quantity === 'tokens') {
+      if (endpoint?.perCall || endpoint?.countsText) return 0
+      const { inputTokens, maxOutputTokens, choices } = most ?? {}
+      if (inputTokens !== undefined && maxOutputTokens !== undefined) return inputTokens + maxOutputTokens * (choices ?? 1)
+      throw notBounded(exchange, most)
+    }
+    const worst = dollarsOf(exchange, this.#prices, most) ?? grant?.record.maxCallMicroDollars
+    if (worst === undefined || worst === null) throw notBounded(exchange, most)
+    return worst
+  }
+
+  #mostOnce(): Most | undefined {
+    this.#most ??= mostOf(this.#exchange) ?? 'unknown'
+    return this.#most === 'unknown' ? undefined : this.#most
   }
 }
 
@@ -26,23 +54,6 @@ interface Most {
   readonly inputTokens: number
   readonly maxOutputTokens: number | undefined
   readonly choices: number
-}
-
-/** Throws `cost_unbounded` where nothing bounds it and the grant does not say what to assume. */
-function worstOf(exchange: Exchange, prices: Pick<Prices, 'find'>, quantity: 'microDollars' | 'tokens'): number {
-  const { endpoint, call, grant } = exchange
-  if (endpoint?.free || (reading.has(call.request.method) && !endpoint?.perCall && !call.upgrade)) return 0
-  if (endpoint?.bills) return worstBilled(exchange, prices, quantity)
-  const most = endpoint?.estimate === undefined ? undefined : mostOf(exchange)
-  if (quantity === 'tokens') {
-    if (endpoint?.perCall || endpoint?.countsText) return 0
-    const { inputTokens, maxOutputTokens, choices } = most ?? {}
-    if (inputTokens !== undefined && maxOutputTokens !== undefined) return inputTokens + maxOutputTokens * (choices ?? 1)
-    throw notBounded(exchange, most)
-  }
-  const worst = dollarsOf(exchange, prices, most) ?? grant?.record.maxCallMicroDollars
-  if (worst === undefined || worst === null) throw notBounded(exchange, most)
-  return worst
 }
 
 /** For what is billed by pictures, seconds or searches. */
