@@ -6,7 +6,7 @@ import type { CounterRule, Plan, Rule } from './rules.js'
 import type { Slice } from './slice.js'
 
 /** What a call has consumed. Undefined parts: not known, so that what is held for it counts. */
-export type Spent = Readonly<Partial<Record<'microDollars' | 'tokens', number>>>
+export type Spent = Readonly<Partial<Record<'microDollars' | 'tokens', number | undefined>>>
 
 export interface HeldGauge {
   readonly gauge: Gauge
@@ -54,6 +54,11 @@ export class Hold {
   /** Of money and model tokens. */
   get budgets(): readonly HeldCount[] {
     return this.#counts.filter(({ counter }) => counter.quantity !== 'calls')
+  }
+
+  get hasBudgets(): boolean {
+    for (const { counter } of this.#counts) if (counter.quantity !== 'calls') return true
+    return false
   }
 
   addGauge(held: HeldGauge): void {

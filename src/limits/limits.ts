@@ -7,7 +7,7 @@ import { Gauges } from './gauges.js'
 import { Hold, type Spent } from './hold.js'
 import { type RateState, SlidingWindow } from './rate.js'
 import { exhausted, tooFast, tooMany } from './refusals.js'
-import { type Asks, asksOf, type CounterRule, type LimitedGrant, type Plan, planOf, type Rule } from './rules.js'
+import { type Asks, asksOf, type CounterRule, type LimitedGrant, type Need, type Plan, planOf, quotasOf, type Rule } from './rules.js'
 import { type Changes, createSlices } from './slices.js'
 
 export { Hold, type Spent } from './hold.js'
@@ -55,13 +55,7 @@ export interface LimitsDeps {
 }
 
 const noLimits: readonly LimitRecord[] = []
-
-/** One counter that a call needs a part of. */
-interface Need {
-  readonly rule: Rule
-  readonly counter: CounterRule
-  readonly amount: number
-}
+const noRules: readonly Rule[] = []
 
 export function createLimits({ store, now }: LimitsDeps): Limits {
   const gauges = new Gauges()
@@ -113,9 +107,8 @@ export function createLimits({ store, now }: LimitsDeps): Limits {
     if (plan.rules.length === 0) return hold
     try {
       for (const rule of plan.rules) takeGauge(hold, rule, undefined)
-      if (!plan.hasQuotas) return hold
-      const needs = plan.rules.flatMap(rule => rule.quotas.map(counter => ({ rule, counter, amount: 1 })))
-      const taken = takeCounts(hold, needs, undefined)
+      if (plan.quotas.length === 0) return hold
+      const taken = takeCounts(hold, plan.quotas, undefined)
       if (!isPromise(taken)) return hold
       return taken.then(
         () => hold,
@@ -132,18 +125,19 @@ export function createLimits({ store, now }: LimitsDeps): Limits {
     if (plan.budgeted.length === 0 && plan.models.length === 0 && !key) return
     const needs: Need[] = []
     const own = rulesFor(plan.models, facts)
-    const ofKey = key ? [...key.rules, ...rulesFor(key.models, facts)] : []
+    const ofKey = key ? [...key.rules, ...rulesFor(key.models, facts)] : noRules
     for (const rule of own) takeGauge(hold, rule, undefined)
     for (const rule of ofKey) takeGauge(hold, rule, facts.keyId)
-    for (const rule of own) for (const counter of rule.quotas) needs.push({ rule, counter, amount: 1 })
-    addBudgets(needs, [...plan.budgeted, ...own], facts)
+    for (const rule of own) needs.push(...quotasOf(rule))
+    addBudgets(needs, plan.budgeted, facts)
+    addBudgets(needs, own, facts)
     const taken = takeCounts(hold, needs, undefined)
     return isPromise(taken) ? taken.then(() => takeOfKey(hold, ofKey, facts)) : takeOfKey(hold, ofKey, facts)
   }
 
   function takeOfKey(hold: Hold, rules: readonly Rule[], facts: CallFacts): MaybePromise<void> {
     if (rules.length === 0) return
-    const needs: Need[] = rules.flatMap(rule => rule.quotas.map(counter => ({ rule, counter, amount: 1 })))
+    const needs: Need[] = rules.flatMap(quotasOf)
     addBudgets(needs, rules, facts)
     return takeCounts(hold, needs, facts.keyId)
   }

@@ -33,6 +33,13 @@ export interface ModelRule extends Rule {
   matches(model: string): boolean
 }
 
+/** One counter that a call needs a part of. */
+export interface Need {
+  readonly rule: Rule
+  readonly counter: CounterRule
+  readonly amount: number
+}
+
 /** What has to be known of a call before its limits can be judged. */
 export interface Asks {
   readonly model: boolean
@@ -43,7 +50,8 @@ export interface Asks {
 export interface Plan {
   /** Counted for every call, before its body is read. */
   readonly rules: readonly Rule[]
-  readonly hasQuotas: boolean
+  /** The quotas among them. */
+  readonly quotas: readonly Need[]
   /** Whichever of them have budgets. */
   readonly budgeted: readonly Rule[]
   readonly models: readonly ModelRule[]
@@ -151,12 +159,16 @@ function compile(grant: LimitedGrant, limits: readonly LimitRecord[]): Plan {
   const models = applying.filter(({ model }) => model !== '').map(modelRule)
   return {
     rules: some,
-    hasQuotas: some.some(({ quotas }) => quotas.length > 0),
+    quotas: some.flatMap(quotasOf),
     budgeted,
     models,
     keys: keyPlansOf(limits),
     asks: { model: models.length > 0, cost: budgeted.length > 0 || models.some(hasBudgets) },
   }
+}
+
+export function quotasOf(rule: Rule): Need[] {
+  return rule.quotas.map(counter => ({ rule, counter, amount: 1 }))
 }
 
 const hasBudgets = ({ budgets }: Rule) => budgets.length > 0
