@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Policy } from '../access/policy.js'
 import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
@@ -27,7 +28,7 @@ export interface ModelListsDeps {
 }
 
 export interface ModelLists {
-  /** Every model that the grant opens, in the shape of the dialect that asks. Providers that cannot be asked are left out. */
+  /** Every model that the grant opens, in the shape of the dialect that asks. Providers that cannot be asked, or do not answer soon, are left out. */
   all(exchange: Exchange): Promise<unknown>
   /** One of them. Throws `not_found`. */
   one(exchange: Exchange, id: string): Promise<unknown>
@@ -36,26 +37,49 @@ export interface ModelLists {
 const keptMs = 300_000
 const failedKeptMs = 15_000
 const patienceMs = 10_000
+/** One provider that hangs does not keep the others' models back for longer; what it says later is there for whoever asks next. */
+const waitsMs = 2500
 /** OpenRouter's list has half a megabyte. */
 const mostBytes = 8 * 1024 * 1024
 
 interface Kept {
   readonly list: Promise<readonly Model[]>
+  /** What it says, or what was said before while it does not yet. */
+  known: readonly Model[] | undefined
   untilMs: number
 }
 
 export function createModelLists({ policy, vault, outbound, now }: ModelListsDeps): ModelLists {
   const kept = new WeakMap<KeyRecord, Kept>()
 
+  /** What is known of a key's models soon: all of them, what they were before, or none. */
+  async function listOf(key: KeyRecord): Promise<readonly Model[]> {
+    const before = kept.get(key)?.known
+    const patience = new AbortController()
+    const late = delay(waitsMs, before ?? [], { signal: patience.signal }).catch(() => [])
+    try {
+      return await Promise.race([fetched(key), late])
+    } finally {
+      patience.abort()
+    }
+  }
+
   /** A provider that fails has no models for a moment, so that a client that asks again does not ask it at once. */
-  function listOf(key: KeyRecord): Promise<readonly Model[]> {
-    const known = kept.get(key)
-    if (known && known.untilMs > now()) return known.list
-    const list = fetchList(key).catch(() => {
-      entry.untilMs = now() + failedKeptMs
-      return []
-    })
-    const entry: Kept = { list, untilMs: now() + keptMs }
+  function fetched(key: KeyRecord): Promise<readonly Model[]> {
+    const last = kept.get(key)
+    if (last && last.untilMs > now()) return last.list
+    const list = fetchList(key).then(
+      models => {
+        entry.known = models
+        return models
+      },
+      () => {
+        entry.untilMs = now() + failedKeptMs
+        entry.known = []
+        return []
+      },
+    )
+    const entry: Kept = { list, known: last?.known, untilMs: now() + keptMs }
     kept.set(key, entry)
     return list
   }

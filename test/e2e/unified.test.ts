@@ -6,6 +6,7 @@ import { type Answer, call } from '../support/clients.js'
 import type { Daemon } from '../support/daemon.js'
 import { anyProvider, json } from '../support/scripts.js'
 import { freshKey, makeStage } from '../support/stage.js'
+import { until } from '../support/until.js'
 import type { Script } from '../support/upstream.js'
 
 // One base URL for every provider: what the model names decides where a call goes.
@@ -259,4 +260,26 @@ t.test('the unified endpoint', async t => {
       t.equal(last()?.target, '/root/v1/chat/completions')
     },
   )
+})
+
+t.test('a provider that does not answer keeps the others’ models from nobody, and its own are listed once it has answered', async t => {
+  let open = () => {}
+  const opened = new Promise<void>(resolve => {
+    open = resolve
+  })
+  const hanging: Script = async exchange => {
+    if (exchange.request.target.startsWith('/openai/v1/models')) await opened
+    await script(exchange)
+  }
+  const { daemon, grant } = await makeStage(t, { providers: ['openai', 'groq'], script: hanging })
+  const { token } = await grant('--all')
+  const listed = async () => {
+    const answer = await call(daemon, { path: '/v1/models', token })
+    return (JSON.parse(answer.text()) as { data: { id: string }[] }).data.map(({ id }) => id)
+  }
+  const inTime = await listed()
+  t.ok(inTime.some(id => id === 'openai/gpt-5'))
+  t.notOk(inTime.some(id => id.startsWith('groq/')))
+  open()
+  await until(async () => (await listed()).includes('groq/openai/gpt-oss-120b'), 'the models of the provider that was late')
 })
