@@ -19,11 +19,12 @@ import { createGuessing, type Guessing } from './limits/guessing.js'
 import { createLimits, type Limits } from './limits/limits.js'
 import { createPrices, type Prices } from './prices/prices.js'
 import { findProvider, providerId, providers } from './providers/index.js'
+import { keepLater } from './relay/owned-later.js'
 import { createRelay, type Relay } from './relay/relay.js'
 import { unifiedName } from './relay/unified.js'
 import { createVerdicts, type TellVerdict } from './relay/verdicts.js'
 import { type KeyVerdict, verifyKey } from './relay/verify-key.js'
-import { openStore } from './stores/index.js'
+import { createOutage, type Outage, openStore } from './stores/index.js'
 import type { GrantScope, KeyRecord } from './stores/records.js'
 import type { Store } from './stores/store.js'
 import { openHome } from './vault/rotation.js'
@@ -51,6 +52,7 @@ export interface Soakp {
   readonly tally: Tally
   /** Of the ledger; begun by whoever serves. */
   readonly upkeep: Upkeep
+  readonly outage: Outage
   /** Asks the provider; records a refusal or its end on the key. */
   verifyKey(record: KeyRecord): Promise<KeyVerdict>
   close(): Promise<void>
@@ -68,13 +70,16 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const { databaseKey, instanceId } = keyring
   const store = await openStore(settings.databaseUrl, settings.home, { databaseKey, durability: settings.durability, create: false, now })
   const prices = createPrices({ overrides: () => store.listPrices() })
-  const policy = createPolicy(store, prices.forget)
+  const goesOn = settings.whenStoreFails === 'go-on'
+  const outage = createOutage({ goesOn, probe: () => store.probe(), log, now })
+  const policy = createPolicy(store, { onChange: prices.forget, goesOn })
   const vault = createVault({ store, keyring, now })
   const outbound = createOutbound(settings)
   const tally = createTally([...providers.map(({ id }) => id), unifiedName])
   const upkeep = createUpkeep({ store, keepEntriesMs: settings.keepEntriesMs, log, tally, now })
-  const limits = createLimits({ store, now })
-  const ledger = createLedger({ store, log, takeChanges: limits.takeChanges, tally })
+  const limits = createLimits({ store, outage, now })
+  const relayStore = goesOn ? { ...store, ...keepLater(store, outage, log) } : store
+  const ledger = createLedger({ store, log, outage, takeChanges: limits.takeChanges, tally })
   const tellVerdict = createVerdicts({ store, log, now })
   const guessing = createGuessing(parseRate(settings.authFailureRate) ?? { count: 30, windowMs: 60_000 }, now)
   const signingKeys = await Promise.all(keyring.signingKeys.map(importSigningKey))
@@ -92,7 +97,7 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     tally,
     outbound,
     tellVerdict,
-    store,
+    store: relayStore,
     settings,
     log,
     now,
@@ -111,9 +116,11 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     ledger,
     tally,
     upkeep,
+    outage,
     verifyKey: record => askProvider(record, vault, outbound, tellVerdict),
     async close() {
       await outbound.close()
+      outage.stop()
       await limits.close().catch(error => log.error({ err: error }, 'what is left of limits was not given back; the next start does it'))
       await store.close()
     },

@@ -53,8 +53,14 @@ type PolicyStore = Pick<
   | 'listIssuers'
 >
 
-/** `onChange`: called when something changed, before anything is looked up again. */
-export function createPolicy(store: PolicyStore, onChange?: () => void): Policy {
+export interface PolicyOptions {
+  /** Called when something changed, before anything is looked up again. */
+  readonly onChange?: () => void
+  /** Where the store cannot be read, what is remembered still holds. */
+  readonly goesOn?: boolean
+}
+
+export function createPolicy(store: PolicyStore, { onChange, goesOn = false }: PolicyOptions = {}): Policy {
   let generation = -1
   let last: { readonly tenant: string; readonly provider: string; readonly keys: readonly KeyRecord[] } | undefined
   let isFresh = false
@@ -130,10 +136,15 @@ export function createPolicy(store: PolicyStore, onChange?: () => void): Policy 
     if (isFresh) return generation
     try {
       const current = store.policyGeneration()
-      return isPromise(current) ? current.then(moveTo, unavailable) : moveTo(current)
+      return isPromise(current) ? current.then(moveTo, unread) : moveTo(current)
     } catch (cause) {
-      return unavailable(cause)
+      return unread(cause)
     }
+  }
+
+  function unread(cause: unknown): number {
+    if (goesOn && generation >= 0) return generation
+    throw cause instanceof SoakpError ? cause : new SoakpError('store_unavailable', undefined, { cause })
   }
 
   function whileFresh(work: () => void): void {
@@ -222,8 +233,4 @@ function originsOf(grants: readonly GrantRecord[], apps: readonly AppRecord[], n
     ...grants.filter(grant => grant.revokedAtMs === null && grant.expiresAtMs > now).flatMap(grant => grant.origins),
     ...apps.filter(app => app.revokedAtMs === null).flatMap(app => app.origins),
   ])
-}
-
-function unavailable(cause: unknown): never {
-  throw cause instanceof SoakpError ? cause : new SoakpError('store_unavailable', undefined, { cause })
 }

@@ -89,6 +89,12 @@ export const schema: Schema = {
     byDefault: 'normal',
     what: 'What a committed write survives: `normal`, the end of the process however it ends; `full`, a power failure too, at the cost of one disk flush a commit.',
   },
+  whenStoreFails: {
+    env: 'SOAKP_WHEN_STORE_FAILS',
+    type: oneOf('refuse', 'go-on'),
+    byDefault: 'refuse',
+    what: 'What becomes of calls while the database cannot be written: `refuse`, they get 503 before they leave; `go-on`, they go on, counted in memory and written down later. See limits.md for what that costs.',
+  },
   keepEntriesMs: {
     env: 'SOAKP_KEEP_ENTRIES',
     type: duration,

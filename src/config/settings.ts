@@ -10,6 +10,7 @@ export interface Settings {
   readonly publicUrl: string | undefined
   readonly databaseUrl: string | undefined
   readonly durability: 'normal' | 'full'
+  readonly whenStoreFails: 'refuse' | 'go-on'
   readonly keepEntriesMs: number | undefined
   /** Where the separate door for watchers listens. */
   readonly metricsListen: { readonly host: string; readonly port: number } | undefined

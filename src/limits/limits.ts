@@ -1,6 +1,7 @@
 import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Quantity } from '../lib/terms.js'
+import type { Outage } from '../stores/outage.js'
 import type { LimitRecord } from '../stores/records.js'
 import type { SliceStore } from '../stores/slices.js'
 import { Gauges } from './gauges.js'
@@ -50,6 +51,7 @@ export interface Limits {
 
 export interface LimitsDeps {
   readonly store: SliceStore
+  readonly outage: Outage
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -57,9 +59,9 @@ export interface LimitsDeps {
 const noLimits: readonly LimitRecord[] = []
 const noRules: readonly Rule[] = []
 
-export function createLimits({ store, now }: LimitsDeps): Limits {
+export function createLimits({ store, outage, now }: LimitsDeps): Limits {
   const gauges = new Gauges()
-  const slices = createSlices({ store, now })
+  const slices = createSlices({ store, outage, now })
 
   function takeGauge(hold: Hold, rule: Rule, keyId: string | undefined): void {
     const { rate, concurrency } = rule

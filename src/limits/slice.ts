@@ -16,6 +16,8 @@ export class Slice {
   mostHeld = 0
   /** What every other process has, as far as is known. */
   others = 0
+  /** When that was learnt; undefined: nothing is known of it yet. */
+  othersAtMs: number | undefined
   /** The limit that `drawn` was measured by; another one is measured anew. */
   limit = -1
   /** A claim is under way at a store that does not answer at once. */
@@ -46,10 +48,23 @@ export class Slice {
     return this.others + this.used + this.held
   }
 
-  /** Room for some more calls than are open, so that not each of them has to be announced. */
-  raiseMostHeld(amount: number): void {
-    const needed = this.unsettled
-    this.mostHeld = Math.max(this.mostHeld, needed + Math.max(amount, Math.floor(needed / 4)))
+  /** To be announced for it and for some more calls than are open, so that not each of them has to be. */
+  mostHeldWith(amount: number): number {
+    const needed = this.unsettled + amount
+    return Math.max(this.mostHeld, needed + Math.max(amount, Math.floor(needed / 4)))
+  }
+
+  /** The store takes more for held than is, or does not know yet what was used. */
+  isAhead(keepsSpare: boolean): boolean {
+    const spare = this.drawn - this.used - this.held
+    return this.used > this.saved || this.mostHeld > this.unsettled + this.unsettled / 4 || (!keepsSpare && spare > 0)
+  }
+
+  /** What was drawn is the store's again, but for what calls hold or have used. */
+  giveUp(): void {
+    this.drawn = this.used + this.held
+    this.mostHeld = 0
+    this.limit = -1
   }
 
   /** As the store is to have it. `trims`: without anything spare; `isExact`: with what is held at this moment for the most that is. */
@@ -58,7 +73,7 @@ export class Slice {
     this.drawn = trims ? used + held : Math.max(this.drawn, used + held)
     const needed = this.unsettled
     const rest = isExact ? 0 : this.mostHeld - Math.ceil(this.mostHeld / 16)
-    this.mostHeld = Math.min(this.mostHeld, Math.max(needed + Math.floor(needed / 4), rest))
+    this.mostHeld = Math.max(needed, Math.min(this.mostHeld, Math.max(needed + Math.floor(needed / 4), rest)))
     return { counter, windowStartMs, windowEndMs, used, drawn: this.drawn, mostHeld: this.mostHeld }
   }
 }

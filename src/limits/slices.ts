@@ -1,8 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { calendarWindow } from '../lib/calendar.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { WindowName } from '../lib/terms.js'
+import { isStoreTrouble, type Outage } from '../stores/outage.js'
 import type { ClaimAnswer, SliceState, SliceStore } from '../stores/slices.js'
+import { beatMs, createLease } from './lease.js'
+import { createHoldMeanwhile } from './meanwhile.js'
 import { Slice } from './slice.js'
 
 /** What a counter is asked for. */
@@ -18,9 +20,10 @@ export interface Wanted {
 /** The counters of this process: slices of what all processes share, drawn in the store, used up in memory. */
 export interface Slices {
   /**
-   * Holds `amount`, or answers false with the slice as it stands. Throws or rejects as the store does; nothing is held then.
+   * Holds `amount`, or answers false with the slice as it stands. Throws or rejects as the store does; nothing is held then. Where calls go on without the store, it is held if it fits with
+   * what is known to be used and held.
    */
-  hold(wanted: Wanted): MaybePromise<{ readonly slice: Slice; readonly isHeld: boolean }>
+  hold(wanted: Wanted): MaybePromise<Held>
   /** The call is over: of what was held, `used` is spent; more than was held is spent all the same. */
   settle(slice: Slice, held: number, used: number): void
   /** What has changed since the store last heard, for the commit that holds the entries of the calls it is about. Undefined: nothing. */
@@ -29,6 +32,11 @@ export interface Slices {
   look(counter: string, window: WindowName): Slice | undefined
   /** Says so to the other processes. No call may be open. */
   close(): Promise<void>
+}
+
+export interface Held {
+  readonly slice: Slice
+  readonly isHeld: boolean
 }
 
 export interface Changes {
@@ -40,28 +48,27 @@ export interface Changes {
 
 export interface SlicesDeps {
   readonly store: SliceStore
+  readonly outage: Outage
   /** Epoch milliseconds. */
   readonly now: () => number
 }
 
-/** After a crash on another machine, what was held there is free again, or counted as spent, after this. */
-const leaseMs = 30_000
-const beatMs = 5_000
 const idleMs = 3_600_000
-/** So long a window that is over is still told of. */
-const rememberedMs = 70 * 86_400_000
 /** At most so many times what one call asks for is drawn ahead. */
 const spareCalls = 256
-
-export function createSlices({ store, now }: SlicesDeps): Slices {
+export function createSlices({ store, outage, now }: SlicesDeps): Slices {
   const slices = new Map<string, Slice>()
   let dirty: Slice[] = []
-  let instance: string | undefined
-  let leaseEndsAt = 0
-  /** Nobody else draws from this store, as of the last beat. */
-  let isAlone = false
   let lastAt = 0
   let timer: NodeJS.Timeout | undefined
+  const lease = createLease({
+    store,
+    onLost,
+    onBegin() {
+      timer ??= setInterval(beat, beatMs).unref()
+    },
+  })
+  const holdMeanwhile = createHoldMeanwhile(store, outage, () => lease.instance)
 
   /** A clock that steps back is read as standing still: no window opens twice. */
   function time(): number {
@@ -87,106 +94,104 @@ export function createSlices({ store, now }: SlicesDeps): Slices {
     dirty.push(slice)
   }
 
-  /** Makes sure that what this process has drawn is its own. */
-  function keepLease(at: number): MaybePromise<string> {
-    if (instance !== undefined && at < leaseEndsAt) return instance
-    const renewed = instance === undefined ? false : store.renewInstance(instance, at + leaseMs)
-    return isPromise(renewed) ? renewed.then(known => leased(known, at)) : leased(renewed, at)
-  }
-
-  function leased(isKnown: boolean, at: number): MaybePromise<string> {
-    if (isKnown && instance !== undefined) {
-      leaseEndsAt = at + leaseMs - beatMs
-      return instance
-    }
-    // closed by another process: what was used is kept there, what is still held has to be drawn anew
-    for (const slice of slices.values()) {
-      slice.used -= slice.saved
-      slice.saved = slice.drawn = slice.mostHeld = 0
-      slice.limit = -1
-    }
-    const name = randomBytes(12).toString('base64url')
-    // what a process before this one left behind is settled first
-    const closed = store.closeDead(at, at - rememberedMs)
-    const open = () => store.openInstance(name, at + leaseMs)
-    const opened = isPromise(closed) ? closed.then(open) : open()
-    const keep = () => {
-      instance = name
-      leaseEndsAt = at + leaseMs - beatMs
-      timer ??= setInterval(beat, beatMs).unref()
-      const others = store.otherInstances(name, at)
-      const heard = (count: number) => {
-        isAlone = count === 0
-        return name
+  /** `closed`: what was spare belongs to others now, and what is held counts as lost until it is said to be held. `gone`: what was used is kept there, what is held has to be drawn anew. */
+  function onLost(state: 'closed' | 'gone'): void {
+    for (const slice of new Set([...slices.values(), ...dirty])) {
+      if (state === 'gone') {
+        slice.used -= slice.saved
+        slice.saved = 0
       }
-      return isPromise(others) ? others.then(heard) : heard(others)
+      slice.giveUp()
+      if (state === 'closed' || slice.used + slice.held > 0) markDirty(slice)
     }
-    return isPromise(opened) ? opened.then(keep) : keep()
   }
 
-  function claim(slice: Slice, { amount, limit, force }: Wanted, name: string, at: number): MaybePromise<ClaimAnswer> {
-    slice.held += amount
-    slice.raiseMostHeld(amount)
-    const { counter, windowStartMs, windowEndMs, mostHeld } = slice
-    const spare = isAlone && !force ? spareCalls * amount : 0
-    const drawn = slice.used + slice.held
-    return store.claim(name, { counter, windowStartMs, windowEndMs, used: slice.saved, drawn, mostHeld, limit, spare, force }, at)
-  }
-
-  function taken(slice: Slice, { amount, limit }: Wanted, answer: ClaimAnswer): { readonly slice: Slice; readonly isHeld: boolean } {
-    slice.others = answer.others
-    if (answer.granted) {
-      slice.drawn = Math.max(answer.drawn, slice.used + slice.held)
-      slice.limit = limit
-    } else slice.held -= amount
-    return { slice, isHeld: answer.granted }
-  }
-
-  function hold(wanted: Wanted): MaybePromise<{ readonly slice: Slice; readonly isHeld: boolean }> {
+  function hold(wanted: Wanted): MaybePromise<Held> {
     const at = time()
     const slice = sliceOf(wanted, at)
     const { amount, limit, force } = wanted
-    if (at < leaseEndsAt) {
+    if (at < lease.endsAt) {
       if (slice.take(amount, limit)) return { slice, isHeld: true }
-      if (isAlone && !force && slice.limit >= 0 && slice.taken + amount > limit) return { slice, isHeld: false }
+      if (lease.isAlone && !force && slice.limit >= 0 && slice.taken + amount > limit) return { slice, isHeld: false }
     }
+    if (outage.isOn) return withoutStore(slice, wanted, at)
     if (slice.claiming) return slice.claiming.then(() => hold(wanted))
-    const name = keepLease(at)
-    if (isPromise(name)) return name.then(() => hold(wanted))
-    let answer: MaybePromise<ClaimAnswer>
     try {
-      answer = claim(slice, wanted, name, at)
+      const name = lease.keep(at)
+      if (isPromise(name))
+        return name.then(
+          () => hold(wanted),
+          error => failed(error, slice, wanted, at),
+        )
+      return claim(slice, wanted, name, at)
     } catch (error) {
+      return failed(error, slice, wanted, at)
+    }
+  }
+
+  function claim(slice: Slice, wanted: Wanted, name: string, at: number): MaybePromise<Held> {
+    const { amount, limit, force } = wanted
+    const { counter, windowStartMs, windowEndMs, saved: used } = slice
+    const mostHeld = slice.mostHeldWith(amount)
+    const spare = lease.isAlone && !force ? spareCalls * amount : 0
+    const drawn = slice.used + slice.held + amount
+    const heard = (answer: ClaimAnswer): Held => {
+      slice.others = answer.others
+      slice.othersAtMs = at
+      if (answer.granted) {
+        slice.drawn = Math.max(answer.drawn, slice.used + slice.held)
+        slice.mostHeld = Math.max(slice.mostHeld, mostHeld)
+        slice.limit = limit
+      } else slice.held -= amount
+      return { slice, isHeld: answer.granted }
+    }
+    slice.held += amount
+    const giveBack = (error: unknown): never => {
       slice.held -= amount
       throw error
     }
-    if (!isPromise(answer)) return taken(slice, wanted, answer)
-    const outcome = answer.then(
-      answered => taken(slice, wanted, answered),
-      error => {
-        slice.held -= amount
-        throw error
-      },
-    )
-    slice.claiming = outcome.then(
-      () => {
-        slice.claiming = undefined
-      },
-      () => {
-        slice.claiming = undefined
-      },
-    )
-    return outcome
+    let answer: MaybePromise<ClaimAnswer>
+    try {
+      answer = store.claim(name, { counter, windowStartMs, windowEndMs, used, drawn, mostHeld, limit, spare, force }, at)
+    } catch (error) {
+      return giveBack(error)
+    }
+    if (!isPromise(answer)) return heard(answer)
+    const outcome = answer.then(heard, giveBack)
+    const over = () => {
+      slice.claiming = undefined
+    }
+    slice.claiming = outcome.then(over, over)
+    return outcome.catch(error => failed(error, slice, wanted, at))
+  }
+
+  function failed(error: unknown, slice: Slice, wanted: Wanted, at: number): MaybePromise<Held> {
+    if (!isStoreTrouble(error)) throw error
+    outage.begin(error)
+    if (!outage.goesOn) throw error
+    return withoutStore(slice, wanted, at)
+  }
+
+  function withoutStore(slice: Slice, { amount, limit, force }: Wanted, at: number): MaybePromise<Held> {
+    const held = holdMeanwhile(slice, amount, force ? Number.POSITIVE_INFINITY : limit, at)
+    const heard = (isHeld: boolean) => {
+      if (isHeld) markDirty(slice)
+      return { slice, isHeld }
+    }
+    return isPromise(held) ? held.then(heard) : heard(held)
   }
 
   function takeChanges(isExact = false): Changes | undefined {
+    const { instance } = lease
     if (dirty.length === 0 || instance === undefined) return undefined
     const changed = dirty
     dirty = []
     const states: SliceState[] = []
+    // without the lease what was spare may be somebody else's
+    const hasLease = time() < lease.endsAt
     for (const slice of changed) {
       slice.isDirty = false
-      states.push(slice.state(!isAlone && slice.claiming === undefined, isExact))
+      states.push(slice.state(!hasLease || (!lease.isAlone && slice.claiming === undefined), isExact))
     }
     return {
       instance,
@@ -220,15 +225,12 @@ export function createSlices({ store, now }: SlicesDeps): Slices {
   async function beat(): Promise<void> {
     const at = time()
     try {
-      if (instance === undefined) return
-      if (await store.renewInstance(instance, at + leaseMs)) leaseEndsAt = at + leaseMs - beatMs
-      else leaseEndsAt = 0
-      await store.closeDead(at, at - rememberedMs)
-      isAlone = (await store.otherInstances(instance, at)) === 0
+      if (lease.instance === undefined || outage.isOn) return
+      await lease.beat(at)
       const idle = [...slices.values()].filter(
         slice => slice.held === 0 && !slice.claiming && (at >= slice.windowEndMs || at - slice.touchedAtMs > idleMs),
       )
-      for (const slice of slices.values()) if (isAhead(slice)) markDirty(slice)
+      for (const slice of slices.values()) if (slice.isAhead(lease.isAlone)) markDirty(slice)
       await write()
       await retire(idle)
     } catch {
@@ -236,18 +238,31 @@ export function createSlices({ store, now }: SlicesDeps): Slices {
     }
   }
 
-  /** The store takes more for held than is, or does not know yet what was used. */
-  function isAhead(slice: Slice): boolean {
-    const spare = slice.drawn - slice.used - slice.held
-    return slice.used > slice.saved || slice.mostHeld > slice.unsettled + slice.unsettled / 4 || (!isAlone && spare > 0)
-  }
-
   async function retire(idle: readonly Slice[]): Promise<void> {
     const gone = idle.filter(slice => slice.held === 0 && slice.used === slice.saved && !slice.isDirty && !slice.claiming)
-    if (gone.length === 0 || instance === undefined) return
+    if (gone.length === 0 || lease.instance === undefined) return
+    const retired = store.retireSlices(lease.instance, gone)
+    if (isPromise(retired)) {
+      const over = retired.then(() => undefined).catch(() => undefined)
+      for (const slice of gone) {
+        // nobody may hold of it meanwhile
+        slice.limit = -1
+        slice.claiming = over.then(() => {
+          slice.claiming = undefined
+        })
+      }
+      await retired
+    }
     for (const slice of gone) if (slices.get(slice.counter) === slice) slices.delete(slice.counter)
-    await store.retireSlices(instance, gone)
   }
+
+  /** The first thing to be done when the store is back: what has to be said anew goes with the entries. */
+  function recover(): MaybePromise<void> {
+    if (lease.instance === undefined && dirty.length === 0) return
+    const name = lease.renew(time())
+    return isPromise(name) ? name.then(() => undefined) : undefined
+  }
+  outage.endsWith(recover)
 
   return {
     hold,
@@ -256,7 +271,7 @@ export function createSlices({ store, now }: SlicesDeps): Slices {
       slice.held -= held
       slice.used += used
       // without use there is nothing to write, unless others wait for what is spare
-      if (used > 0 || !isAlone) markDirty(slice)
+      if (used > 0 || !lease.isAlone) markDirty(slice)
     },
 
     takeChanges: () => takeChanges(),
@@ -269,14 +284,13 @@ export function createSlices({ store, now }: SlicesDeps): Slices {
     async close() {
       clearInterval(timer)
       timer = undefined
-      if (instance === undefined) return
-      const name = instance
+      const name = lease.instance
+      if (name === undefined) return
       try {
         await write()
         await store.closeInstance(name, true)
       } finally {
-        instance = undefined
-        leaseEndsAt = 0
+        lease.end()
       }
     },
   }

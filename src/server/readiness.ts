@@ -1,13 +1,16 @@
 import { SoakpError } from '../errors.js'
 import type { Soakp } from '../soakp.js'
 
-/** Whether calls can be written down: throws what keeps them from it. */
-export async function checkStore({ store, ledger, tally }: Pick<Soakp, 'store' | 'ledger' | 'tally'>): Promise<void> {
+/** Whether calls can be taken: throws what keeps them from it. What they go on without does not. */
+export async function checkStore({ store, outage, ledger, tally }: Pick<Soakp, 'store' | 'outage' | 'ledger' | 'tally'>): Promise<void> {
   if (!ledger.healthy) throw new SoakpError('store_unavailable')
+  // each try of a store that fails is one too many, and whether it is back is found out anyway
+  if (outage.isOn) return
   try {
     await store.probe()
   } catch (error) {
     tally.failStore('probe')
-    throw error
+    outage.begin(error)
+    if (!outage.goesOn) throw error
   }
 }

@@ -32,3 +32,5 @@ export function locate(databaseUrl: string | undefined, home: string): { readonl
     throw new SoakpError('settings_invalid', 'SOAKP_DATABASE_URL names no file.', { hint: 'write it as sqlite:/path/to/soakp.db' })
   return { kind, location }
 }
+
+export { createOutage, type Outage } from './outage.js'

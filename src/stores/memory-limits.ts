@@ -34,6 +34,7 @@ interface Slice extends SliceState {
 
 /** Slices in this process. */
 export function memorySlices(): SliceStore {
+  /** When they are overdue; negative: they were, and their slices were closed. */
   const instances = new Map<string, number>()
   const slices = new Map<string, Slice>()
   const nameOf = (counter: string, windowStartMs: number, instance: string) => `${counter} ${windowStartMs} ${instance}`
@@ -51,7 +52,7 @@ export function memorySlices(): SliceStore {
     slices.delete(nameOf(slice.counter, slice.windowStartMs, slice.instance))
     const ended = nameOf(slice.counter, slice.windowStartMs, '')
     const before = slices.get(ended)
-    const lost = loses ? Math.min(slice.mostHeld, slice.drawn - slice.used) : 0
+    const lost = loses ? lossOf(slice) : 0
     slices.set(ended, {
       ...slice,
       instance: '',
@@ -62,10 +63,28 @@ export function memorySlices(): SliceStore {
     })
   }
 
-  function closeOverdue(now: number): number {
-    const dead = [...instances].filter(([, expiresAtMs]) => expiresAtMs <= now)
-    for (const [instance] of dead) closeOne(instance, true)
-    return dead.length
+  /** In its own slices, for one that may only stand still: what it says when it goes on takes their place. */
+  function suspend(instance: string): number {
+    let changed = 0
+    for (const [name, slice] of slices) {
+      const lost = lossOf(slice)
+      if (slice.instance !== instance || (slice.mostHeld === 0 && slice.drawn === slice.used + lost)) continue
+      slices.set(name, { ...slice, lost, drawn: slice.used + lost, mostHeld: 0 })
+      changed++
+    }
+    return changed
+  }
+
+  function closeOverdue(now: number, forgetBeforeMs = 0): number {
+    let closed = 0
+    for (const [instance, expiresAtMs] of instances) {
+      if (expiresAtMs > now) continue
+      if (Math.abs(expiresAtMs) < forgetBeforeMs) closeOne(instance, true)
+      else if (suspend(instance) === 0 && expiresAtMs < 0) continue
+      else instances.set(instance, -Math.abs(expiresAtMs))
+      closed++
+    }
+    return closed
   }
 
   function othersOf(counter: string, windowStartMs: number, instance: string): number {
@@ -80,9 +99,10 @@ export function memorySlices(): SliceStore {
       instances.set(instance, expiresAtMs)
     },
     renewInstance: (instance, expiresAtMs) => {
-      if (!instances.has(instance)) return false
+      const before = instances.get(instance)
+      if (before === undefined) return 'gone'
       instances.set(instance, expiresAtMs)
-      return true
+      return before < 0 ? 'closed' : 'open'
     },
     otherInstances: (instance, now) => [...instances].filter(([other, expiresAtMs]) => other !== instance && expiresAtMs > now).length,
     claim: (instance, request, now) => {
@@ -107,11 +127,15 @@ export function memorySlices(): SliceStore {
     closeInstance: (instance, endedInOrder) => closeOne(instance, !endedInOrder),
     closeDead: (now, forgetBeforeMs) => {
       for (const [name, slice] of slices) if (slice.windowEndMs < forgetBeforeMs) slices.delete(name)
-      return closeOverdue(now)
+      return closeOverdue(now, forgetBeforeMs)
     },
+    drawnByOthers: (instance, { counter, windowStartMs }) => othersOf(counter, windowStartMs, instance),
     counterTotals: counters => counters.flatMap(counter => totalsOf([...slices.values()].filter(slice => slice.counter === counter))),
   }
 }
+
+/** What counts as used where an instance is not known to have ended in order. */
+const lossOf = ({ lost, mostHeld, drawn, used }: Slice) => Math.max(lost, Math.min(mostHeld, drawn - used))
 
 function totalsOf(slices: readonly Slice[]): CounterTotal[] {
   const windows = new Map<number, CounterTotal>()

@@ -10,11 +10,11 @@ export function processName(): string {
   return place === undefined || start === undefined ? `unknown ${process.pid}` : `${place} ${process.pid} ${start}`
 }
 
-/** True only where it is certain: a process of this boot and this namespace that is not there any more. */
-export function isDead(name: string): boolean {
+/** Certain only of processes of this boot and this namespace; of others it is not known. */
+export function lifeOf(name: string): 'alive' | 'dead' | 'unknown' {
   const [boot, namespace, pid, start] = name.split(' ')
-  if (start === undefined || `${boot} ${namespace}` !== placeName()) return false
-  return startOf(Number(pid)) !== start
+  if (start === undefined || `${boot} ${namespace}` !== placeName()) return 'unknown'
+  return startOf(Number(pid)) === start ? 'alive' : 'dead'
 }
 
 function placeName(): string | undefined {

@@ -49,16 +49,20 @@ export interface CounterTotal extends CounterWindow {
 
 /**
  * Counters that several processes share exactly. Each process draws slices of a limit before it lets calls go, and says what of them is used in the commit that holds the calls' entries;
- * the sum of all slices never passes the limit, but for what is drawn by `force`. An instance is one life of one process; it renews itself, and once that is overdue, or it is known to be
- * dead, its slices are closed: what was used stays used, what its open calls may have held counts as used too (`lost`), the rest is given back.
+ * the sum of all slices never passes the limit, but for what is drawn by `force`. An instance is one life of one process; it renews itself, and once that is overdue and it is not known to
+ * be alive, or it is known to be dead, its slices are closed: what was used stays used, what its open calls may have held counts as used too (`lost`), the rest is given back. One that only
+ * stood still says its own numbers when it goes on, and nothing of it is counted twice.
  *
  * To be exact, an implementation needs: `claim` and `settle` atomic and serializable with each other (SQLite: one write transaction; PostgreSQL: `SELECT … FOR UPDATE` on the counter's
  * rows; Redis: one script), and one clock for `expiresAtMs`. Amounts are whole numbers: calls, micro-dollars, model tokens.
  */
 export interface SliceStore {
   openInstance(instance: string, expiresAtMs: number): MaybePromise<void>
-  /** Puts its end off, if it is overdue too. False: it has been closed meanwhile, and all it had is settled. */
-  renewInstance(instance: string, expiresAtMs: number): MaybePromise<boolean>
+  /**
+   * Puts its end off. `closed`: it was overdue and its slices were closed meanwhile: what it had spare is given back, and what it says of each slice from now on takes the place of
+   * what was taken for lost. `gone`: nothing is known of it any more; what it last said is settled.
+   */
+  renewInstance(instance: string, expiresAtMs: number): MaybePromise<'open' | 'closed' | 'gone'>
   /** How many instances live, this one not counted. */
   otherInstances(instance: string, now: number): MaybePromise<number>
   /** Takes over what the instance says, and draws more of the limit if it fits. Closes the slices of the dead first where it would not. */
@@ -69,7 +73,12 @@ export interface SliceStore {
   retireSlices(instance: string, windows: readonly CounterWindow[]): MaybePromise<void>
   /** Closes the instance. `endedInOrder`: no call of it is open, so nothing is lost. */
   closeInstance(instance: string, endedInOrder: boolean): MaybePromise<void>
-  /** Closes the slices of instances that are overdue or dead, and forgets windows that ended before `forgetBeforeMs`. Tells how many instances were closed. */
+  /** What every other instance has of a counter, those that ended included. Only reads, so it may answer while nothing can be written. */
+  drawnByOthers(instance: string, window: Pick<CounterWindow, 'counter' | 'windowStartMs'>): MaybePromise<number>
+  /**
+   * Closes the slices of instances that are overdue or dead, and forgets windows that ended before `forgetBeforeMs`, and whoever was overdue before that. Tells how many instances were
+   * closed.
+   */
   closeDead(now: number, forgetBeforeMs: number): MaybePromise<number>
   /** The windows of a counter, the newest first. */
   counterTotals(counters: readonly string[]): MaybePromise<CounterTotal[]>

@@ -65,10 +65,48 @@ export function sliceContract(t: Test, kind: StoreKind): void {
       await store.renewInstance('b', 5000)
       t.match(await store.claim('b', ask(5), 1000), { granted: true, others: 5 })
       t.match(await store.counterTotals([day.counter]), [{ used: 5, drawn: 10, lost: 3 }])
-      t.equal(await store.renewInstance('a', 9000), false, 'and it hears of it')
       t.equal(await store.otherInstances('b', 1001), 0)
+      t.equal(await store.renewInstance('a', 9000), 'closed', 'and it hears of it')
+      t.equal(await store.renewInstance('a', 9000), 'open')
+      t.equal(await store.renewInstance('c', 9000), 'gone')
     },
   )
+
+  t.test(
+    `${kind.scheme}: an instance that only stood still says its own numbers when it goes on, and nothing of it is counted twice`,
+    async t => {
+      const store = await fresh(t)
+      await store.claim('a', ask(9, { used: 2, mostHeld: 3 }), 1)
+      await store.closeDead(1000, 0)
+      const state = { ...day, used: 4, drawn: 5, mostHeld: 1 }
+      await store.settleSlices('a', [state])
+      t.match(await store.counterTotals([day.counter]), [{ used: 4, drawn: 5, held: 1, lost: 0 }])
+      await store.openInstance('c', 9000)
+      t.match(await store.claim('c', ask(6), 2000), { granted: false, others: 5 }, 'what it says again is closed again')
+      t.match(await store.counterTotals([day.counter]), [{ used: 5, drawn: 5, held: 0, lost: 1 }])
+      await store.renewInstance('a', 9000)
+      await store.settleSlices('a', [{ ...state, drawn: 4, mostHeld: 0 }])
+      t.match(await store.counterTotals([day.counter]), [{ used: 4, drawn: 4, lost: 0 }])
+    },
+  )
+
+  t.test(`${kind.scheme}: one that has been away for longer than windows are remembered is settled for good`, async t => {
+    const store = await fresh(t)
+    await store.claim('a', ask(9, { used: 2, mostHeld: 3, windowEndMs: 1e9 }), 1)
+    await store.closeDead(1000, 0)
+    await store.closeDead(5000, 2000)
+    t.equal(await store.renewInstance('a', 9000), 'gone')
+    t.match(await store.counterTotals([day.counter]), [{ used: 5, drawn: 5, lost: 3 }])
+  })
+
+  t.test(`${kind.scheme}: what others have of a counter can be read, drawn ahead or lost`, async t => {
+    const store = await fresh(t)
+    await store.claim('a', ask(4), 1)
+    await store.claim('b', ask(2), 1)
+    t.equal(await store.drawnByOthers('a', day), 2)
+    t.equal(await store.drawnByOthers('nobody', day), 6)
+    t.equal(await store.drawnByOthers('a', { ...day, windowStartMs: 86_400_000 }), 0)
+  })
 
   t.test(`${kind.scheme}: an instance that ends in order loses nothing`, async t => {
     const store = await fresh(t)

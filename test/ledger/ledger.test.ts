@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import t from 'tap'
 import { createLedger } from '../../src/ledger/ledger.js'
 import type { Entry } from '../../src/stores/records.js'
+import { outageOf } from '../support/limits.js'
 import { anEntry } from '../support/records.js'
 
 const log = pino({ level: 'silent' })
@@ -19,7 +20,7 @@ function recording(fail: () => boolean = () => false) {
 
 t.test('entries of one turn of the event loop are one commit, and each call hears when its line is durable', async t => {
   const { commits, store } = recording()
-  const ledger = createLedger({ store, log })
+  const ledger = createLedger({ store, log, outage: outageOf({ probe: () => undefined }) })
   const told: string[] = []
   await new Promise<void>(resolve => {
     for (const id of ['a', 'b', 'c']) {
@@ -39,9 +40,9 @@ t.test('entries of one turn of the event loop are one commit, and each call hear
 t.test('when the store fails, the call hears of it, no new call may leave, and nothing is lost', async t => {
   let broken = true
   const { commits, store } = recording(() => broken)
-  const ledger = createLedger({ store, log })
+  const ledger = createLedger({ store, log, outage: outageOf({ probe: () => undefined }) })
   const error = await new Promise(resolve => ledger.record(anEntry({ id: 'a' }), resolve))
-  t.match(error, { message: 'disk full' })
+  t.match(error, { code: 'store_unavailable', cause: { message: 'disk full' } })
   t.notOk(ledger.healthy)
   broken = false
   t.ok(await ledger.settle(10_000))
@@ -51,7 +52,7 @@ t.test('when the store fails, the call hears of it, no new call may leave, and n
 
 t.test('a store that stays broken does not keep the process from ending', async t => {
   const { store } = recording(() => true)
-  const ledger = createLedger({ store, log })
+  const ledger = createLedger({ store, log, outage: outageOf({ probe: () => undefined }) })
   await new Promise(resolve => ledger.record(anEntry(), resolve))
   t.notOk(await ledger.settle(1))
   t.equal(ledger.waiting, 1)
@@ -68,7 +69,7 @@ t.test('an entry recorded while a slow commit is under way goes into the next on
       })
     },
   }
-  const ledger = createLedger({ store, log })
+  const ledger = createLedger({ store, log, outage: outageOf({ probe: () => undefined }) })
   const first = new Promise(resolve => ledger.record(anEntry({ id: 'a' }), resolve))
   await new Promise(resolve => setImmediate(resolve))
   const second = new Promise(resolve => ledger.record(anEntry({ id: 'b' }), resolve))
@@ -82,7 +83,7 @@ t.test('an entry recorded while a slow commit is under way goes into the next on
 
 t.test('a call that fails on the news of its line keeps it from no other', async t => {
   const { store } = recording()
-  const ledger = createLedger({ store, log })
+  const ledger = createLedger({ store, log, outage: outageOf({ probe: () => undefined }) })
   await new Promise<void>(resolve => {
     ledger.record(anEntry({ id: 'a' }), () => {
       throw new Error('broken')

@@ -1,6 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { createLimits, type Hold, type LimitedGrant, type Limits } from '../../src/limits/limits.js'
 import { memory } from '../../src/stores/memory.js'
+import { createOutage, type Outage } from '../../src/stores/outage.js'
 import type { LimitRecord } from '../../src/stores/records.js'
 import type { Store } from '../../src/stores/store.js'
 
@@ -19,8 +20,14 @@ export function memoryStore(now: () => number): Store {
   }) as Store
 }
 
-export function limitsAt(now: () => number, store: Store = memoryStore(now)): SyncLimits {
-  const limits = createLimits({ store, now })
+const silent = { error: () => undefined, info: () => undefined }
+
+export function outageOf(store: Pick<Store, 'probe'>, now: () => number = Date.now, goesOn = false): Outage {
+  return createOutage({ goesOn, probe: () => store.probe(), log: silent, now })
+}
+
+export function limitsAt(now: () => number, store: Store = memoryStore(now), outage: Outage = outageOf(store, now)): SyncLimits {
+  const limits = createLimits({ store, outage, now })
   return {
     ...limits,
     reserve(grant, records) {

@@ -12,7 +12,7 @@ import { contentType, exposition, type Family } from './text.js'
 import { trafficFamilies } from './traffic.js'
 
 export interface WatchersOptions {
-  readonly soakp: Pick<Soakp, 'settings' | 'store' | 'ledger' | 'tally' | 'relay'>
+  readonly soakp: Pick<Soakp, 'settings' | 'store' | 'outage' | 'ledger' | 'tally' | 'relay'>
   readonly at: { readonly host: string; readonly port: number }
   readonly shed: Pick<Shed, 'refusal'>
   readonly connections: () => number

@@ -12,7 +12,7 @@ import { jwksRoutes } from './jwks.js'
 export interface RouteContext {
   readonly soakp: Pick<
     Soakp,
-    'store' | 'ledger' | 'tally' | 'access' | 'apps' | 'users' | 'issuers' | 'policy' | 'limits' | 'guessing' | 'proofs'
+    'store' | 'outage' | 'ledger' | 'tally' | 'access' | 'apps' | 'users' | 'issuers' | 'policy' | 'limits' | 'guessing' | 'proofs'
   >
   /** Of the client. */
   readonly addressOf: (request: Request) => string

@@ -1,4 +1,4 @@
-import { isDead, processName } from '../process-name.js'
+import { lifeOf, processName } from '../process-name.js'
 import type { CounterTotal, SliceState, SliceStore } from '../slices.js'
 import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
@@ -12,22 +12,31 @@ export interface SliceQueries {
 interface InstanceRow {
   readonly instance: string
   readonly process: string
+  /** Negative: it was overdue then, and its slices were closed. */
   readonly expiresAtMs: number
 }
 
 /** What is left of an instance that ended: its calls' part, and what its open calls may have held, in the row of all that ended. */
 const close = `
   INSERT INTO slices (counter, windowStartMs, instance, windowEndMs, drawn, used, mostHeld, lost)
-  SELECT counter, windowStartMs, '', windowEndMs, used + iif(:lose, min(mostHeld, drawn - used), 0), used, 0, iif(:lose, min(mostHeld, drawn - used), 0)
+  SELECT counter, windowStartMs, '', windowEndMs, used + iif(:lose, max(lost, min(mostHeld, drawn - used)), 0), used, 0, iif(:lose, max(lost, min(mostHeld, drawn - used)), 0)
     FROM slices WHERE instance = :instance AND counter = ifnull(:counter, counter) AND windowStartMs = ifnull(:windowStartMs, windowStartMs)
   ON CONFLICT DO UPDATE SET drawn = drawn + excluded.drawn, used = used + excluded.used, lost = lost + excluded.lost`
+
+/** The same in its own rows, for one that may only stand still: what it says when it goes on takes their place. */
+const suspend = `
+  UPDATE slices SET lost = max(lost, min(mostHeld, drawn - used)), drawn = used + max(lost, min(mostHeld, drawn - used)), mostHeld = 0
+  WHERE instance = ? AND (mostHeld > 0 OR drawn > used + lost)`
 
 export function sliceQueries(db: Connection, { read, write }: Transactions): SliceQueries {
   const listInstances = db.prepare<[], InstanceRow>('SELECT * FROM instances')
   const addInstance = db.prepare('INSERT INTO instances (instance, process, expiresAtMs) VALUES (?, ?, ?)')
   const renew = db.prepare('UPDATE instances SET expiresAtMs = ? WHERE instance = ?')
   const dropInstance = db.prepare('DELETE FROM instances WHERE instance = ?')
+  const expiry = db.prepare<[string], number>('SELECT expiresAtMs FROM instances WHERE instance = ?').pluck()
   const closeSlices = db.prepare(close)
+  const suspendSlices = db.prepare(suspend)
+  const putOff = db.prepare('UPDATE instances SET expiresAtMs = -expiresAtMs WHERE instance = ? AND expiresAtMs > 0')
   const dropSlices = db.prepare('DELETE FROM slices WHERE instance = ?')
   const dropSlice = db.prepare('DELETE FROM slices WHERE instance = ? AND counter = ? AND windowStartMs = ?')
   const forget = db.prepare('DELETE FROM slices WHERE windowEndMs < ?')
@@ -38,7 +47,7 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
     .pluck()
   const putSlice = db.prepare(
     `INSERT INTO slices (counter, windowStartMs, instance, windowEndMs, drawn, used, mostHeld) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET drawn = excluded.drawn, used = excluded.used, mostHeld = excluded.mostHeld`,
+     ON CONFLICT DO UPDATE SET drawn = excluded.drawn, used = excluded.used, mostHeld = excluded.mostHeld, lost = 0`,
   )
   const totals = db.prepare<[string], CounterTotal>(
     `SELECT counter, windowStartMs, windowEndMs, sum(used + lost) AS used, sum(drawn) AS drawn, sum(min(mostHeld, drawn - used)) AS held, sum(lost) AS lost
@@ -57,17 +66,33 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
     dropInstance.run(instance)
   }
 
-  function closeOverdue(now: number): number {
-    const dead = listInstances.all().filter(({ process, expiresAtMs }) => expiresAtMs <= now || (process !== own && isDead(process)))
-    for (const { instance } of dead) closeOne(instance, true)
-    return dead.length
+  /** Those that are dead, and the overdue of which it is not known. Tells how many had something to give. */
+  function closeOverdue(now: number, forgetBeforeMs = 0): number {
+    let closed = 0
+    for (const { instance, process, expiresAtMs } of listInstances.all()) {
+      const life = process === own ? 'unknown' : lifeOf(process)
+      if (life === 'dead' || (life === 'unknown' && Math.abs(expiresAtMs) < forgetBeforeMs)) {
+        closeOne(instance, true)
+        closed++
+      } else if (life === 'unknown' && expiresAtMs <= now) {
+        const { changes } = suspendSlices.run(instance)
+        if (putOff.run(instance).changes + changes > 0) closed++
+      }
+    }
+    return closed
   }
 
   const queries: SliceStore = {
     openInstance: (instance, expiresAtMs) => {
       write(() => addInstance.run(instance, own, expiresAtMs))
     },
-    renewInstance: (instance, expiresAtMs) => write(() => renew.run(expiresAtMs, instance).changes > 0),
+    renewInstance: (instance, expiresAtMs) =>
+      write(() => {
+        const before = expiry.get(instance)
+        if (before === undefined) return 'gone'
+        renew.run(expiresAtMs, instance)
+        return before < 0 ? 'closed' : 'open'
+      }),
     otherInstances: (instance, now) =>
       read(() => listInstances.all().filter(other => other.instance !== instance && other.expiresAtMs > now).length),
     claim: (instance, request, now) =>
@@ -98,8 +123,9 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
     closeDead: (now, forgetBeforeMs) =>
       write(() => {
         forget.run(forgetBeforeMs)
-        return closeOverdue(now)
+        return closeOverdue(now, forgetBeforeMs)
       }),
+    drawnByOthers: (instance, { counter, windowStartMs }) => read(() => others.get(counter, windowStartMs, instance) ?? 0),
     counterTotals: counters => read(() => counters.flatMap(counter => totals.all(counter))),
   }
   return { queries, put }

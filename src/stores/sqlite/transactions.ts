@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+import { SoakpError } from '../../errors.js'
 import type { Connection } from './connection.js'
 import { driverError } from './driver-errors.js'
 import { openWalIndex } from './wal-index.js'
@@ -16,6 +18,9 @@ export interface Transactions {
   close(): void
 }
 
+/** A file that was moved or removed is written on as if it were there; so often it is looked whether it still is. */
+const lookEveryMs = 200
+
 export function transactions(db: Connection, file: string): Transactions {
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
@@ -25,6 +30,8 @@ export function transactions(db: Connection, file: string): Transactions {
   // moves whenever another connection has committed anything
   const dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck()
   const walIndex = openWalIndex(file)
+  const opened = statSync(file)
+  let lookedAt = performance.now()
   let seenDataVersion = -1
   let generation = 0
 
@@ -36,8 +43,17 @@ export function transactions(db: Connection, file: string): Transactions {
     }
   }
 
+  function checkPlace(): void {
+    const at = performance.now()
+    if (at - lookedAt < lookEveryMs) return
+    const found = statSync(file, { throwIfNoEntry: false })
+    if (found?.ino !== opened.ino || found.dev !== opened.dev) throw moved(file)
+    lookedAt = at
+  }
+
   function write<T>(work: () => T): T {
     try {
+      checkPlace()
       begin.run()
       const result = work()
       commit.run()
@@ -78,4 +94,11 @@ export function transactions(db: Connection, file: string): Transactions {
     },
     close: walIndex.close,
   }
+}
+
+function moved(file: string): SoakpError {
+  return new SoakpError('store_unavailable', `${file} was moved or removed.`, {
+    hint: 'put it back where it was; to go on with another one, stop soakp first',
+    retryAfterSeconds: 5,
+  })
 }
