@@ -223,6 +223,12 @@ export const schema: Schema = {
     byDefault: '32mb',
     what: 'The largest JSON body that is read into memory where a rule or the metering has to see it. Other bodies stream at any size.',
   },
+  maxInspectedTotalBytes: {
+    env: 'SOAKP_MAX_INSPECTED_TOTAL',
+    type: bytes,
+    byDefault: '1gb',
+    what: 'How much of such bodies all open calls together may have in memory. A call that would need more is answered 503 with `Retry-After`.',
+  },
   addressRate: {
     env: 'SOAKP_ADDRESS_RATE',
     type: rate,

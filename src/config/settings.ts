@@ -37,6 +37,7 @@ export interface Settings {
   readonly websocketPingMs: number
   readonly shutdownGraceMs: number
   readonly maxInspectedBytes: number
+  readonly maxInspectedTotalBytes: number
   readonly addressRate: string
   readonly authFailureRate: string
   readonly http: boolean

@@ -84,6 +84,8 @@ export interface Exchange extends BagMember {
   /** An earlier attempt reached a provider. */
   arrived: boolean
   bytesIn: number
+  /** Of the room for bodies in memory, until the call is over. */
+  roomTaken: number
   /** How much of the body is prompt, for an estimate. */
   promptBytes: number
   bytesOut: number
@@ -132,6 +134,7 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     attempt: 0,
     arrived: false,
     bytesIn: 0,
+    roomTaken: 0,
     promptBytes: 0,
     bytesOut: 0,
     firstByteMs: null,

@@ -6,6 +6,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Tally } from '../ledger/tally.js'
 import { Bag } from '../lib/bag.js'
 import type { Charge, Prices } from '../prices/prices.js'
+import type { BodyRoom } from './body-room.js'
 import { isWhole, streamed, type WholeResponse } from './call.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
@@ -33,6 +34,7 @@ export interface BookDeps {
   readonly tally: Pick<Tally, 'refuse'>
   readonly policy: Policy
   readonly prices: Pick<Prices, 'charge'>
+  readonly room: BodyRoom
   readonly log: Pick<Logger, 'error' | 'warn' | 'debug'>
   /** A steady clock, in milliseconds. */
   readonly clock: () => number
@@ -54,7 +56,7 @@ const unwritten: ReadonlySet<ErrorCode> = new Set([
 /** The provider never saw these, although the call was on its way. */
 const neverArrived: ReadonlySet<string> = new Set(['provider_unreachable', 'base_url_refused', 'key_unreadable', 'client_timeout'])
 
-export function createBook({ ledger, tally, policy, prices, log, clock }: BookDeps): Book {
+export function createBook({ ledger, tally, policy, prices, room, log, clock }: BookDeps): Book {
   const open = new Bag<Exchange>()
   let emptied: (() => void) | undefined
   let sweptGeneration: number | undefined
@@ -63,6 +65,8 @@ export function createBook({ ledger, tally, policy, prices, log, clock }: BookDe
 
   function close(exchange: Exchange): void {
     open.delete(exchange)
+    if (exchange.roomTaken > 0) room.giveBack(exchange.roomTaken)
+    exchange.roomTaken = 0
     if (open.size === 0) emptied?.()
   }
 

@@ -20,6 +20,7 @@ import { createAttempts } from './attempt.js'
 import { createAuthenticator } from './authenticator.js'
 import { authorize, routeOf } from './authorize.js'
 import { readBody } from './body.js'
+import { BodyRoom } from './body-room.js'
 import { type Call, isWhole } from './call.js'
 import { createChooser } from './choose.js'
 import { type Exchange, newExchange } from './exchange.js'
@@ -73,6 +74,7 @@ export interface RelayDeps {
   readonly settings: {
     readonly corsOrigins: readonly string[]
     readonly maxInspectedBytes: number
+    readonly maxInspectedTotalBytes: number
     /** Most milliseconds between two pieces of a request body, or that a client may leave its reply unread. */
     readonly clientTimeoutMs: number
     readonly idleTimeoutMs: number
@@ -87,7 +89,9 @@ export interface RelayDeps {
 export function createRelay(deps: RelayDeps): Relay {
   const { access, policy, limits, prices, vault, ledger, outbound, settings } = deps
   const clock = () => performance.now()
-  const book = createBook({ ...deps, clock })
+  const room = new BodyRoom(settings.maxInspectedTotalBytes)
+  const reading = { mostBytes: settings.maxInspectedBytes, room, patienceMs: settings.clientTimeoutMs, clock }
+  const book = createBook({ ...deps, room, clock })
   const settingsAllow = (origin: string) => settings.corsOrigins.includes(origin) || settings.corsOrigins.includes('*')
   const admission = createAdmission({ limits, policy, prices })
   const rests = createRests({ ...deps, random: Math.random })
@@ -201,7 +205,7 @@ export function createRelay(deps: RelayDeps): Relay {
 
   function read(exchange: Exchange): MaybePromise<Buffer> {
     const { request } = exchange.call
-    if (!isWhole(request)) return readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock)
+    if (!isWhole(request)) return readBody(exchange, reading)
     exchange.bytesIn = request.whole.length
     return request.whole
   }
@@ -244,9 +248,7 @@ export function createRelay(deps: RelayDeps): Relay {
     }
     if (head?.expectsContinue && plan !== 'none') call.response.writeContinue()
     if (plan !== 'read') return
-    return readBody(exchange, settings.maxInspectedBytes, settings.clientTimeoutMs, clock).then(body =>
-      inspect(exchange, rules, record, body),
-    )
+    return readBody(exchange, reading).then(body => inspect(exchange, rules, record, body))
   }
 
   /** A body that is here is not streamed, whether it is looked into or not. */
