@@ -97,15 +97,22 @@ function keyOf(context: DnsContext): TsigKey | undefined {
 
 /** The first key of a file in the form of BIND's configuration. */
 function keyFrom(content: Secret, file: string): TsigKey {
-  const text = content.expose().replace(/\/\*[\s\S]*?\*\/|(?:#|\/\/).*$/gm, '')
-  const [, name, body = ''] = /\bkey\s+"?([^\s"{]+)"?\s*\{([^}]*)\}/.exec(text) ?? []
+  const [name, body] = firstKey(content.expose())
   const algorithm = tsigAlgorithm(/\balgorithm\s+"?([^\s";]+)"?\s*;/.exec(body)?.[1] ?? '')
-  const secretIn = (source: string) => /\bsecret\s+"?([A-Za-z0-9+/=]+)"?\s*;/.exec(source)?.[1]
   if (name === undefined || algorithm === undefined || secretIn(body) === undefined) {
     throw new SoakpError('dns_settings_incomplete', `${file} holds no key with algorithm and secret, as tsig-keygen writes it.`)
   }
-  return { name: plain(name), algorithm, secret: () => secretIn(content.expose()) ?? '' }
+  return { name: plain(name), algorithm, secret: () => secretIn(firstKey(content.expose())[1]) ?? '' }
 }
+
+/** Its name and what stands between the braces, without comments. Two slashes in quotes are no comment: base64 has them. */
+function firstKey(text: string): [name: string | undefined, body: string] {
+  const code = text.replace(/("[^"\n]*")|\/\*[\s\S]*?\*\/|(?:#|\/\/).*$/gm, '$1')
+  const [, name, body = ''] = /\bkey\s+"?([^\s"{]+)"?\s*\{([^}]*)\}/.exec(code) ?? []
+  return [name, body]
+}
+
+const secretIn = (body: string) => /\bsecret\s+"?([A-Za-z0-9+/=]+)"?\s*;/.exec(body)?.[1]
 
 function account(context: DnsContext, server: ServerAddress, key: TsigKey | undefined, timeoutMs: number): DnsAccount {
   const where = `the server ${showServer(server)}`

@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openDnsAccount } from '../../../src/tls/dns/account.js'
@@ -135,6 +135,18 @@ t.test('against a real BIND', { skip: missing }, async t => {
     t.equal((await account.zoneOf(name)).name, 'example.com')
     t.equal(settings.ttlSeconds, 77)
   })
+})
+
+t.test('a key file may hold slashes in its secret and keys in its comments', { skip: missing }, async t => {
+  const other = await start1({ name: 'slashes', secret: Buffer.alloc(24, 0xff).toString('base64'), algorithm: 'hmac-sha256' })
+  t.teardown(() => other.stop())
+  const file = join(folder, 'slashes.key')
+  const comment = '/* key "old" {\n\talgorithm hmac-sha1; secret "AAAA";\n}; */ // secret "BBBB";\n# secret "CCCC";\n'
+  writeFileSync(file, comment + readFileSync(other.keyFile, 'utf8'), { mode: 0o600 })
+  const variables = { DNSUPDATE_NAMESERVER: other.server, DNSUPDATE_TSIG_FILE: file }
+  const { account } = openStaged(t, { provider: rfc2136 }, { variables, values: other.txt })
+  await account.add(await account.zoneOf(name), [record])
+  t.same(await other.txt(name), [record.value])
 })
 
 for (const algorithm of ['hmac-md5', 'hmac-sha1', 'hmac-sha224', 'hmac-sha384', 'hmac-sha512']) {
