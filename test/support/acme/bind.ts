@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { Resolver } from 'node:dns/promises'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, type Server, startServer, untilUp } from './process.js'
 import { programPath } from './programs.js'
@@ -72,8 +72,11 @@ export async function startBind(folder: string, options: BindOptions = {}): Prom
   for (const [name, records] of Object.entries(zones)) writeFileSync(join(dir, 'zones', `${name}.db`), zoneFile(name, records))
   writeFileSync(join(dir, 'zones', 'root.db'), rootZone)
   writeFileSync(join(dir, 'named.conf'), configuration(dir, addresses, port, tsig, Object.keys(zones)))
-  const running = await startServer('named', ['-f', '-c', join(dir, 'named.conf'), '-L', join(dir, 'named.log')], join(dir, 'out.log'))
+  const log = join(dir, 'named.log')
+  const running = await startServer('named', ['-f', '-c', join(dir, 'named.conf'), '-L', log], join(dir, 'out.log'))
   const server = `${bracketed(addresses[0] as string)}:${port}`
+  // a question that comes while it loads its zones costs the second until the next
+  await untilUp(running, 'named', async () => readFileSync(log, 'utf8').includes('all zones loaded'))
   await untilUp(running, 'named', async () => (await fresh(server).resolveSoa('example.test')).serial > 0)
   return Object.assign(running, {
     port,
