@@ -15,6 +15,7 @@ import { createTally, type Tally } from './ledger/tally.js'
 import { createUpkeep, type Upkeep } from './ledger/upkeep.js'
 import { createOutbound, type Outbound } from './lib/outbound.js'
 import { parseRate } from './lib/rate.js'
+import { createCalendars } from './limits/calendars.js'
 import { createGuessing, type Guessing } from './limits/guessing.js'
 import { createLimits, type Limits } from './limits/limits.js'
 import { createPrices, type Prices } from './prices/prices.js'
@@ -70,14 +71,20 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const { databaseKey, instanceId } = keyring
   const store = await openStore(settings.databaseUrl, settings.home, { databaseKey, durability: settings.durability, create: false, now })
   const prices = createPrices({ overrides: () => store.listPrices() })
+  const calendars = createCalendars({ zones: tenant => store.listTimeZones(tenant) })
+  await calendars.load('default')
   const goesOn = settings.whenStoreFails === 'go-on'
   const outage = createOutage({ goesOn, probe: () => store.probe(), log, now })
-  const policy = createPolicy(store, { onChange: prices.forget, goesOn })
+  const onChange = () => {
+    prices.forget()
+    calendars.forget()
+  }
+  const policy = createPolicy(store, { onChange, goesOn })
   const vault = createVault({ store, keyring, now })
   const outbound = createOutbound(settings)
   const tally = createTally([...providers.map(({ id }) => id), unifiedName])
   const upkeep = createUpkeep({ store, keepEntriesMs: settings.keepEntriesMs, log, tally, now })
-  const limits = createLimits({ store, outage, now })
+  const limits = createLimits({ store, outage, now, calendars })
   const relayStore = goesOn ? { ...store, ...keepLater(store, outage, log) } : store
   const ledger = createLedger({ store, log, outage, takeChanges: limits.takeChanges, tally })
   const tellVerdict = createVerdicts({ store, log, now })

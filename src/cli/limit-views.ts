@@ -58,7 +58,7 @@ export function countedLimits(
 ): CountedLimit[] {
   const { tenant, kind, subject, model, shadow } = limit
   const base = counterBase(kind, tenant, subject, model)
-  const counters = [...counterRules(base, limit.quotas, parseQuota), ...counterRules(base, limit.budgets, parseBudget)]
+  const counters = [...counterRules(tenant, base, limit.quotas, parseQuota), ...counterRules(tenant, base, limit.budgets, parseBudget)]
   return counters.map(counter => ({ kind, subject, model, counter, shadow }))
 }
 
@@ -79,6 +79,7 @@ export function countedView(limit: CountedLimit, total: CounterTotal | undefined
     allowed: amount(counter.limit),
     used: amount(total?.used ?? 0),
     held: amount(total?.held ?? 0),
+    left: amount(Math.max(0, counter.limit - (total?.used ?? 0) - (total?.held ?? 0))),
     lost: amount(total?.lost ?? 0),
     shadow,
     opensAgainAt: counter.window === 'total' || !total ? null : time(total.windowEndMs),

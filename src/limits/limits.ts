@@ -4,6 +4,7 @@ import type { Quantity } from '../lib/terms.js'
 import type { Outage } from '../stores/outage.js'
 import type { LimitRecord } from '../stores/records.js'
 import type { SliceStore } from '../stores/slices.js'
+import { type Calendars, createCalendars } from './calendars.js'
 import { Gauges } from './gauges.js'
 import { Hold, type Spent } from './hold.js'
 import { type RateState, SlidingWindow } from './rate.js'
@@ -54,14 +55,16 @@ export interface LimitsDeps {
   readonly outage: Outage
   /** Epoch milliseconds. */
   readonly now: () => number
+  /** Unless said otherwise days and months are those of UTC. */
+  readonly calendars?: Calendars
 }
 
 const noLimits: readonly LimitRecord[] = []
 const noRules: readonly Rule[] = []
 
-export function createLimits({ store, outage, now }: LimitsDeps): Limits {
+export function createLimits({ store, outage, now, calendars = createCalendars() }: LimitsDeps): Limits {
   const gauges = new Gauges()
-  const slices = createSlices({ store, outage, now })
+  const slices = createSlices({ store, outage, now, calendars })
 
   function takeGauge(hold: Hold, rule: Rule, keyId: string | undefined): void {
     const { rate, concurrency } = rule
@@ -93,7 +96,14 @@ export function createLimits({ store, outage, now }: LimitsDeps): Limits {
 
   function takeCount(hold: Hold, need: Need, keyId: string | undefined, force: boolean): MaybePromise<void> {
     const { rule, counter, amount } = need
-    const answer = slices.hold({ counter: counter.counter, window: counter.window, limit: counter.limit, amount, force })
+    const answer = slices.hold({
+      tenant: counter.tenant,
+      counter: counter.counter,
+      window: counter.window,
+      limit: counter.limit,
+      amount,
+      force,
+    })
     const heard = ({ slice, isHeld }: { readonly slice: Parameters<typeof exhausted>[2]; readonly isHeld: boolean }) => {
       if (counter.quantity === 'calls') hold.rate = tighter(hold.rate, stateOf(counter, slice, now()))
       if (!isHeld) throw exhausted(rule, counter, slice, amount, now())
@@ -190,7 +200,7 @@ export function createLimits({ store, outage, now }: LimitsDeps): Limits {
         if (rule.rate)
           nearest = tighter(nearest, (gauge?.windowMs === rule.rate.windowMs ? gauge.window : new SlidingWindow()).look(rule.rate, now()))
         for (const counter of rule.quotas) {
-          const slice = slices.look(counter.counter, counter.window)
+          const slice = slices.look(counter.counter)
           if (slice) nearest = tighter(nearest, stateOf(counter, slice, now()))
         }
       }

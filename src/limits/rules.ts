@@ -5,6 +5,7 @@ import type { GrantRecord, LimitKind, LimitRecord } from '../stores/records.js'
 
 /** A quota or a budget, and the counter that counts it. A changed amount is the same counter: nothing begins anew. */
 export interface CounterRule {
+  readonly tenant: string
   readonly counter: string
   readonly quantity: Quantity
   readonly window: WindowName
@@ -86,10 +87,10 @@ export function counterBase(kind: LimitKind, tenant: string, subject: string, mo
 }
 
 /** The counters of a limit's quotas and budgets. Those that cannot be read refuse every call, by a limit of nothing. */
-export function counterRules(base: string, texts: readonly string[], parse: typeof parseQuota): CounterRule[] {
+export function counterRules(tenant: string, base: string, texts: readonly string[], parse: typeof parseQuota): CounterRule[] {
   return texts.map(text => {
     const { quantity, limit, window } = parse(text) ?? { quantity: 'calls', limit: 0, window: 'total' }
-    return { counter: `${base}/${quantity}/${window}`, quantity, window, limit, text: formatTerm({ quantity, limit, window }) }
+    return { tenant, counter: `${base}/${quantity}/${window}`, quantity, window, limit, text: formatTerm({ quantity, limit, window }) }
   })
 }
 
@@ -103,8 +104,8 @@ function ruleOf(kind: LimitKind, tenant: string, subject: string, limit: Limit, 
     rate: limit.rate === null ? undefined : (parseRate(limit.rate) ?? { count: 0, windowMs: 86_400_000 }),
     rateText: limit.rate ?? '',
     concurrency: limit.concurrency,
-    quotas: counterRules(name, limit.quotas, parseQuota),
-    budgets: counterRules(name, limit.budgets, parseBudget),
+    quotas: counterRules(tenant, name, limit.quotas, parseQuota),
+    budgets: counterRules(tenant, name, limit.budgets, parseBudget),
     shadow,
   }
 }

@@ -1,14 +1,15 @@
-import { calendarWindow } from '../lib/calendar.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { WindowName } from '../lib/terms.js'
 import { isStoreTrouble, type Outage } from '../stores/outage.js'
 import type { ClaimAnswer, SliceState, SliceStore } from '../stores/slices.js'
+import type { Calendars } from './calendars.js'
 import { beatMs, createLease } from './lease.js'
 import { createHoldMeanwhile } from './meanwhile.js'
 import { Slice } from './slice.js'
 
 /** What a counter is asked for. */
 export interface Wanted {
+  readonly tenant: string
   readonly counter: string
   readonly window: WindowName
   readonly limit: number
@@ -29,7 +30,7 @@ export interface Slices {
   /** What has changed since the store last heard, for the commit that holds the entries of the calls it is about. Undefined: nothing. */
   takeChanges(): Changes | undefined
   /** Where a counter stands, if this process has used it. */
-  look(counter: string, window: WindowName): Slice | undefined
+  look(counter: string): Slice | undefined
   /** Says so to the other processes. No call may be open. */
   close(): Promise<void>
 }
@@ -51,12 +52,14 @@ export interface SlicesDeps {
   readonly outage: Outage
   /** Epoch milliseconds. */
   readonly now: () => number
+  readonly calendars: Pick<Calendars, 'window'>
 }
 
 const idleMs = 3_600_000
 /** At most so many times what one call asks for is drawn ahead. */
 const spareCalls = 256
-export function createSlices({ store, outage, now }: SlicesDeps): Slices {
+
+export function createSlices({ store, outage, now, calendars }: SlicesDeps): Slices {
   const slices = new Map<string, Slice>()
   let dirty: Slice[] = []
   let lastAt = 0
@@ -76,10 +79,10 @@ export function createSlices({ store, outage, now }: SlicesDeps): Slices {
     return lastAt
   }
 
-  function sliceOf({ counter, window }: Pick<Wanted, 'counter' | 'window'>, at: number): Slice {
+  function sliceOf({ tenant, counter, window }: Wanted, at: number): Slice {
     let slice = slices.get(counter)
     if (!slice || at >= slice.windowEndMs) {
-      const { startMs, endMs } = calendarWindow(window, at)
+      const { startMs, endMs } = calendars.window(tenant, window, at)
       // an ended window stays with the calls that hold of it, and with `dirty`
       slice = new Slice(counter, startMs, endMs)
       slices.set(counter, slice)
@@ -276,9 +279,9 @@ export function createSlices({ store, outage, now }: SlicesDeps): Slices {
 
     takeChanges: () => takeChanges(),
 
-    look(counter, window) {
+    look(counter) {
       const slice = slices.get(counter)
-      return slice && time() < slice.windowEndMs && slice.windowStartMs === calendarWindow(window, lastAt).startMs ? slice : undefined
+      return slice && time() < slice.windowEndMs ? slice : undefined
     },
 
     async close() {

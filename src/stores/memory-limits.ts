@@ -1,12 +1,14 @@
-import type { LimitRecord } from './records.js'
+import { SoakpError } from '../errors.js'
+import type { LimitRecord, TimeZoneRecord } from './records.js'
 import type { CounterTotal, SliceState, SliceStore } from './slices.js'
 import type { Store } from './store.js'
 
-type LimitPart = Pick<Store, 'putLimit' | 'listLimits' | 'removeLimit'>
+type LimitPart = Pick<Store, 'putLimit' | 'listLimits' | 'removeLimit' | 'addTimeZone' | 'listTimeZones'>
 
 /** Limits beside the grants' own, in this process. `changed` raises the policy generation. */
 export function memoryLimits(changed: () => void): LimitPart {
   const limits = new Map<string, LimitRecord>()
+  const zones: TimeZoneRecord[] = []
   const nameOf = (tenant: string, kind: string, subject: string, model: string) => JSON.stringify([tenant, kind, subject, model])
   return {
     putLimit: limit => {
@@ -24,6 +26,13 @@ export function memoryLimits(changed: () => void): LimitPart {
       if (removed) changed()
       return removed
     },
+    addTimeZone: zone => {
+      const before = zones.some(({ tenant, fromMs }) => tenant === zone.tenant && fromMs === zone.fromMs)
+      if (before) throw new SoakpError('internal', `There is a time zone from ${zone.fromMs} on already.`)
+      zones.push({ ...zone })
+      changed()
+    },
+    listTimeZones: tenant => zones.filter(zone => zone.tenant === tenant).sort((a, b) => a.fromMs - b.fromMs),
   }
 }
 

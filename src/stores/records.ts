@@ -14,6 +14,7 @@ import type { AppLimits } from './limit-record.js'
 export { type LimitKind, type LimitRecord, limitKinds } from './limit-record.js'
 export type { OwnedRecord } from './owned-record.js'
 export type { RestRecord } from './rest-record.js'
+export type { TimeZoneRecord } from './time-zone-record.js'
 
 /** What the store keeps. Times are epoch milliseconds; `null` is "not so" or "never". Only ciphertext of secrets is ever in here. */
 

@@ -13,6 +13,7 @@ import type {
   OwnedRecord,
   PriceRecord,
   RestRecord,
+  TimeZoneRecord,
   TokenRecord,
   UsageQuery,
   UsageRow,
@@ -125,6 +126,11 @@ export interface Store extends SliceStore {
   /** By what they are on and their models. */
   listLimits(tenant: string): MaybePromise<LimitRecord[]>
   removeLimit(tenant: string, kind: LimitKind, subject: string, model: string): MaybePromise<boolean>
+
+  /** Fails where there is one from that moment on already. */
+  addTimeZone(zone: TimeZoneRecord): MaybePromise<void>
+  /** Oldest first. */
+  listTimeZones(tenant: string): MaybePromise<TimeZoneRecord[]>
 
   /** All of them in one commit. What is known already, made with the same key, stays whose it is. Raises no policy generation, as the four below. */
   keepOwned(records: readonly OwnedRecord[]): MaybePromise<void>

@@ -404,6 +404,7 @@ export function storeContract(t: Test, kind: StoreKind): void {
     await rises('removeIssuer', () => store.removeIssuer(issuer.id))
     await stays('spend', () => store.spend('one', 5))
     await stays('pruneApps', () => store.pruneApps(10))
+    await rises('addTimeZone', () => store.addTimeZone({ tenant: 'default', timeZone: 'Asia/Tokyo', fromMs: 1 }))
     await stays('keepOwned', () => store.keepOwned([anOwned()]))
     await stays('forgetOwned', () => store.forgetOwned(anOwned()))
     await stays('pruneOwned', () => store.pruneOwned(5, 5))
@@ -411,6 +412,17 @@ export function storeContract(t: Test, kind: StoreKind): void {
     await stays('reads', async () => [await store.listKeys(), await store.listGrants(), await store.listEntries({})])
     await stays('a change of nothing', () => store.updateKey('key_none', { name: 'n' }))
     await stays('probe', () => store.probe())
+  })
+
+  t.test(`${kind.scheme}: a tenant's time zones are kept in the order of time, each moment once`, async t => {
+    const store = await fresh(t)
+    const zone = (timeZone: string, fromMs: number, tenant = 'default') => ({ tenant, timeZone, fromMs })
+    await store.addTimeZone(zone('Asia/Tokyo', 9))
+    await store.addTimeZone(zone('Europe/Berlin', 5))
+    await store.addTimeZone(zone('UTC', 5, 't2'))
+    await t.rejects(async () => store.addTimeZone(zone('UTC', 9)))
+    t.strictSame(await store.listTimeZones('default'), [zone('Europe/Berlin', 5), zone('Asia/Tokyo', 9)])
+    t.strictSame(await store.listTimeZones('t3'), [])
   })
 
   t.test(`${kind.scheme}: what was made is its first maker's, on each key by itself, until it is forgotten`, async t => {

@@ -113,6 +113,15 @@ t.test('limits on a key, a user, a model and on everything hold too, and the sam
   await home.json(['limit', 'set', 'tenant', '--quota', '2/h'])
   t.same([await ask(bob.token), await ask(free.token, 'o3'), await ask(bob.token)], [200, 200, 429])
   t.match(await home.json(['limit', 'list']), { length: 3 })
+
+  const midnight = new Date(Math.ceil(Date.now() / 86_400_000) * 86_400_000).toISOString()
+  t.match(
+    await home.json(['limit', 'timezone', 'Asia/Kolkata']),
+    { timeZone: 'Asia/Kolkata', dayEndsAt: midnight },
+    'the day that is open stays',
+  )
+  t.same([await ask(alice.token), await ask(free.token)], [429, 429], 'and nothing of it opens')
+  t.match(await home.run(['limit', 'timezone', 'Mars/Olympus']), { code: 2, stderr: /no time zone "Mars\/Olympus".*Europe\/Berlin/s })
 })
 
 t.test('in shadow mode nothing is refused', async t => {

@@ -1,9 +1,11 @@
 import t from 'tap'
 import type { SoakpError } from '../../src/errors.js'
 import type { Rate } from '../../src/lib/rate.js'
+import { createCalendars } from '../../src/limits/calendars.js'
 import { createGuessing } from '../../src/limits/guessing.js'
+import { createLimits } from '../../src/limits/limits.js'
 import { SlidingWindow } from '../../src/limits/rate.js'
-import { limitsAt } from '../support/limits.js'
+import { limitsAt, memoryStore, outageOf } from '../support/limits.js'
 import { aGrant } from '../support/records.js'
 
 const perMinute: Rate = { count: 5, windowMs: 60_000 }
@@ -58,6 +60,32 @@ t.test('a clock that steps back reopens nothing', async t => {
   for (let i = 0; i < 5; i++) t.ok(window.take(perMinute, 1_000_000).allowed)
   t.notOk(window.take(perMinute, 900_000).allowed)
   t.notOk(window.take(perMinute, 1_000_000).allowed)
+})
+
+t.test("days go by the tenant's midnight, and a change of its zone opens nothing before the day that is open ends", async t => {
+  let now = Date.parse('2026-11-22T15:00:00Z')
+  const store = memoryStore(() => now)
+  const calendars = createCalendars({ zones: tenant => store.listTimeZones(tenant) })
+  const limits = createLimits({ store, outage: outageOf(store), now: () => now, calendars })
+  const grant = aGrant({ quotas: ['1/day'] })
+  const opens = (text: string) => {
+    now = Date.parse(text)
+    try {
+      limits.reserve(grant)
+      return true
+    } catch {
+      return false
+    }
+  }
+  t.ok(opens('2026-11-22T15:00:00Z'))
+  t.notOk(opens('2026-11-22T15:00:01Z'))
+  await store.addTimeZone({ tenant: 'default', timeZone: 'America/Los_Angeles', fromMs: now })
+  calendars.forget()
+  for (const used of ['2026-11-22T15:00:02Z', '2026-11-22T23:59:59Z']) t.notOk(opens(used), used)
+  t.ok(opens('2026-11-23T00:00:00Z'))
+  for (const used of ['2026-11-23T00:00:01Z', '2026-11-23T08:00:00Z', '2026-11-24T07:59:59Z']) t.notOk(opens(used), used)
+  for (const midnight of ['2026-11-24T08:00:00Z', '2026-11-25T08:00:00Z']) t.ok(opens(midnight), midnight)
+  await limits.close()
 })
 
 t.test('as many calls are open at once as the grant allows, and an ended one makes room', async t => {

@@ -46,6 +46,7 @@ import { limitList } from './limit-list.js'
 import { limitRemove } from './limit-remove.js'
 import { limitSet } from './limit-set.js'
 import { limitShow } from './limit-show.js'
+import { limitTimezone } from './limit-timezone.js'
 import { masterRotate } from './master-rotate.js'
 import { priceAlias } from './price-alias.js'
 import { priceImport } from './price-import.js'
@@ -102,7 +103,7 @@ export const commands: readonly (MakeCommand | Group)[] = [
   {
     name: 'limit',
     description: 'limits on keys, users, models and on all calls, and what of them is used',
-    commands: [limitSet, limitList, limitShow, limitRemove],
+    commands: [limitSet, limitList, limitShow, limitRemove, limitTimezone],
   },
   {
     name: 'alias',

@@ -33,6 +33,7 @@ async function show(cli: Cli, text: string | undefined): Promise<void> {
       value: ({ limit, total }) => amountText(limit, Math.max(0, limit.counter.limit - (total?.used ?? 0) - (total?.held ?? 0))),
       right: true,
     },
+    { title: 'LOST', value: ({ limit, total }) => (total?.lost ? amountText(limit, total.lost) : null), right: true },
     { title: 'OPENS AGAIN', value: ({ limit, total }) => (limit.counter.window === 'total' || !total ? null : minute(total.windowEndMs)) },
     { title: 'ONLY WATCHED', value: ({ limit }) => (limit.shadow ? 'yes' : null) },
   ])

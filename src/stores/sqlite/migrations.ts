@@ -252,4 +252,13 @@ export const migrations: readonly Migration[] = [
   CREATE INDEX ownedByHolder ON owned (holder);
   CREATE INDEX ownedByEnd ON owned (endsAtMs) WHERE endsAtMs IS NOT NULL;
   `,
+  // the days and months of limits
+  `
+  CREATE TABLE timeZones (
+    tenant TEXT NOT NULL,
+    timeZone TEXT NOT NULL,
+    fromMs INTEGER NOT NULL,
+    PRIMARY KEY (tenant, fromMs)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

@@ -19,6 +19,7 @@ import { priceQueries } from './prices.js'
 import { restQueries } from './rests.js'
 import { rollupQueries } from './rollups.js'
 import { sliceQueries } from './slices.js'
+import { timeZoneQueries } from './time-zones.js'
 import { transactions } from './transactions.js'
 import { usageQueries } from './usage.js'
 
@@ -87,6 +88,7 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
     ...usageQueries(db, running),
     ...priceQueries(db, running),
     ...limitQueries(db, running),
+    ...timeZoneQueries(db, running),
     ...slices.queries,
     ...entryQueries(db, running, slices, checkpointer.committed),
     probe: () =>
