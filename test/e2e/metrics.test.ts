@@ -1,12 +1,16 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Entry } from '../../src/stores/records.js'
+import { freshState, writeRecord } from '../../src/tls/life/record.js'
 import { find, textCanary } from '../support/canary.js'
 import { call, chat, chatAsk, open, rawTls } from '../support/clients.js'
-import { freePort, launcher, makeHome, runNode } from '../support/daemon.js'
+import { launcher, makeHome, runNode } from '../support/daemon.js'
 import { parseExposition, type Scraped } from '../support/prometheus.js'
+import { aCertificate } from '../support/records.js'
 import { anyProvider, endlessSse, json, openaiEvent } from '../support/scripts.js'
 import { freshKey } from '../support/stage.js'
 import { deferred, until } from '../support/until.js'
@@ -14,12 +18,10 @@ import { startUpstream } from '../support/upstream.js'
 import { openSocket } from '../support/ws-client.js'
 import { startSocketUpstream } from '../support/ws-upstream.js'
 
-const port = await freePort()
-const at = `http://127.0.0.1:${port}`
 const upstream = await startUpstream(anyProvider)
 t.teardown(() => upstream.close())
 const sockets = await startSocketUpstream(t)
-const home = await makeHome(t, { SOAKP_METRICS_LISTEN: `127.0.0.1:${port}` })
+const home = await makeHome(t, { SOAKP_METRICS_LISTEN: '127.0.0.1:0' })
 const secret = freshKey('openai')
 const { id: keyId } = await home.addKey('openai', { secret, baseUrl: upstream.url })
 await home.addKey('xai', { secret: freshKey('xai'), baseUrl: sockets.url })
@@ -27,7 +29,17 @@ await home.addKey('our-models', { secret: freshKey('own'), baseUrl: upstream.url
 const who = 'somebody-in-particular@example.test'
 const { id: grantId, token } = await home.createToken(['--all', '--name', 'canary-name-of-a-grant', '--subject', who])
 const narrow = await home.createToken(['--provider', 'openai', '--models', 'gpt-5*'])
+// one that was never issued, and is not tried again soon
+const lastError = { type: 'dns_provider_failed', detail: 'canary-in-the-words-of-a-dns-provider', atMs: Date.now() }
+await writeRecord(
+  join(home.dir, 'certs'),
+  aCertificate('never', {}, { ...freshState, attempts: 1, notBeforeMs: Date.now() + 86_400_000, lastError }),
+)
 const daemon = await home.serve()
+const told = () => Number(/"port":(\d+),"msg":"metrics are told"/.exec(daemon.output())?.[1])
+await until(() => told() > 0, 'the log to say where metrics are')
+const port = told()
+const at = `http://127.0.0.1:${port}`
 
 async function scrape(): Promise<{ readonly body: string; readonly scraped: Scraped }> {
   const response = await fetch(`${at}/metrics`)
@@ -194,6 +206,7 @@ t.test('the process, its store and its certificate are told in their units', asy
 
 t.test('nothing there names a key, a token, a user, a grant or a model, and strangers on the main door learn nothing', async t => {
   const canaries = Object.entries({
+    detail: lastError.detail,
     secret,
     token,
     keyId,
@@ -212,6 +225,13 @@ t.test('nothing there names a key, a token, a user, a grant or a model, and stra
   for (const path of ['/readyz', '/healthz']) t.same((await call(daemon, { path })).json(), { status: 'ok' })
 })
 
+t.test('the guide explains every number that there is, and none that there is not', async t => {
+  const { scraped } = await scrape()
+  const [, table = ''] = readFileSync('docs/monitoring.md', 'utf8').split('## What there is')
+  const explained = new Set(table.match(/\b(?:soakp|process|nodejs)_[a-z_]+/g))
+  t.strictSame([...scraped.families.keys()].sort(), [...explained].sort())
+})
+
 t.test('it answers three paths, to GET and HEAD, and to no name that a foreign page could have', async t => {
   const ask = (path: string, method = 'GET') => fetch(at + path, { method })
   t.equal((await ask('/x')).status, 404)
@@ -228,7 +248,7 @@ t.test('it answers three paths, to GET and HEAD, and to no name that a foreign p
     ledger: { status: 'ok', waitingEntries: 0, oldestSeconds: 0 },
     calls: { status: 'ok', open: 0, most: 5000, streams: 0, sockets: 0 },
     eventLoop: { lagP99Ms: Number, mostMs: 600_000 },
-    certificates: { status: 'ok', each: [{ name: 'localhost', expiresAt: String, failures: 0, concerns: [] }] },
+    certificates: { status: 'fail', each: [{ name: 'never' }, { name: 'localhost', expiresAt: String, failures: 0, concerns: [] }] },
   })
   const named = async (host: string) => Number(/ (\d+) /.exec(await said(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`))?.[1])
   for (const host of ['localhost:1', '127.0.0.1', '10.1.2.3:9464', '[::1]:1', 'soakp:9464']) t.equal(await named(host), 200, host)

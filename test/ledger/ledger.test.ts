@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import t from 'tap'
 import { createLedger } from '../../src/ledger/ledger.js'
+import { createTally } from '../../src/ledger/tally.js'
 import type { Entry } from '../../src/stores/records.js'
 import { outageOf } from '../support/limits.js'
 import { anEntry } from '../support/records.js'
@@ -91,4 +92,40 @@ t.test('a call that fails on the news of its line keeps it from no other', async
     ledger.record(anEntry({ id: 'b' }), () => resolve())
   })
   t.equal(ledger.waiting, 0)
+})
+
+t.test(
+  'what waits to be written is counted, with when the oldest was over; each line is counted once, however often it is written',
+  async t => {
+    let broken = true
+    const { commits, store } = recording(() => broken)
+    const tally = createTally(['openai'])
+    const ledger = createLedger({ store, log, tally })
+    t.equal(ledger.oldestWaitingMs, undefined)
+    const told = new Promise(resolve =>
+      ledger.record(anEntry({ id: 'a', provider: 'openai', startedAtMs: 5000, durationMs: 250 }), resolve),
+    )
+    ledger.record(anEntry({ id: 'b', provider: 'openai', startedAtMs: 4000, durationMs: 2000 }), () => {})
+    t.match(ledger, { waiting: 2, oldestWaitingMs: 5250 })
+    await told
+    t.match(ledger, { waiting: 2, oldestWaitingMs: 5250 })
+    t.ok(tally.storeFailures.entries >= 1)
+    broken = false
+    t.ok(await ledger.settle(10_000))
+    t.match(ledger, { waiting: 0, oldestWaitingMs: undefined })
+    t.same(commits, [['a', 'b']])
+    t.equal(tally.providers.get('openai')?.calls.ok, 2)
+  },
+)
+
+t.test('however many names clients think of for providers, they are counted as one; those that had a key by name, up to a limit', t => {
+  const tally = createTally(['openai'])
+  for (let at = 0; at < 1000; at++) tally.count(anEntry({ provider: `made-up-${at}`, keyId: null, outcome: 'refused', status: 404 }))
+  tally.count(anEntry({ provider: 'openai', keyId: null }))
+  t.strictSame([...tally.providers.keys()].sort(), ['openai', 'other'])
+  t.equal(tally.providers.get('other')?.calls.refused, 1000)
+  for (let at = 0; at < 1000; at++) tally.count(anEntry({ provider: `own-${at}`, keyId: 'key_1' }))
+  t.equal(tally.providers.size, 202)
+  t.equal(tally.providers.get('other')?.calls.ok, 800)
+  t.end()
 })

@@ -208,7 +208,12 @@ t.test('a store that fails keeps no key from resting', async t => {
   const fails = () => {
     throw new Error('no disk')
   }
-  const rests = createRests({ store: { putRests: fails, listRests: fails, getKey: fails }, log: silent, now: () => 1000, random: () => 0.5 })
+  const rests = createRests({
+    store: { putRests: fails, listRests: fails, getKey: fails },
+    log: silent,
+    now: () => 1000,
+    random: () => 0.5,
+  })
   const key = aKey()
   rests.rest(key, 'm', 429, 60_000)
   t.equal(rests.until(key, 'm'), 61_000)

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { existsSync, mkdtempSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -51,6 +52,9 @@ export interface Door {
   readonly relay: FakeRelay
   /** Whether the store takes writes. */
   readonly store: { fault: Error | undefined }
+  readonly ledger: { healthy: boolean; waiting: number; oldestWaitingMs: number | undefined }
+  /** Where watchers ask, if `metricsListen` was set. */
+  readonly watched: string
   readonly lines: Record<string, unknown>[]
   readonly log: Logger
 }
@@ -72,7 +76,9 @@ const settingsForTests: Partial<Settings> = {
 export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: readonly string[] = []): Promise<Door> {
   // `testdir()` empties the folder of the test: once is enough, a test may have several doors
   const dir = existsSync(t.testdirName) ? t.testdirName : t.testdir()
-  const door = await makeDoor(mkdtempSync(`${dir}/door-`), changed, names)
+  const home = mkdtempSync(`${dir}/door-`)
+  mkdirSync(`${home}/certs`)
+  const door = await makeDoor(`${home}/certs`, changed, names)
   t.teardown(async () => {
     door.relay.drain = async () => {}
     await door.served.close()
@@ -81,7 +87,12 @@ export async function openDoor(t: Test, changed: Partial<Settings> = {}, names: 
   return door
 }
 
-export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}, names: readonly string[] = []): Promise<Door> {
+export async function makeDoor(
+  certsDir: string,
+  changed: Partial<Settings> = {},
+  names: readonly string[] = [],
+  now: () => number = Date.now,
+): Promise<Door> {
   const lines: Record<string, unknown>[] = []
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -92,15 +103,16 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
   const log = pino({ level: 'debug' }, sink)
   const certificates = await openCertificates({
     log,
-    now: Date.now,
+    now,
     certsDir,
     names,
     certFile: changed.tlsCertFile,
     keyFile: changed.tlsKeyFile,
   })
-  const settings = { ...settingsForTests, ...changed } as Settings
+  const settings = { ...settingsForTests, home: dirname(certsDir), ...changed } as Settings
   const relay: FakeRelay = { calls: [], openCalls: 0, answer: describe, origins: [], drain: async () => {} }
   const store: { fault: Error | undefined } = { fault: undefined }
+  const ledger = { healthy: true, waiting: 0, oldestWaitingMs: undefined }
   const soakp = {
     settings,
     relay: {
@@ -112,6 +124,8 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
         return relay.openCalls
       },
       allowsOrigin: async (origin: string) => relay.origins.includes(origin),
+      underWay: () => ({ streams: 0, sockets: 0 }),
+      restingKeys: async () => new Map(),
       drain: () => relay.drain(),
     },
     store: {
@@ -119,14 +133,15 @@ export async function makeDoor(certsDir: string, changed: Partial<Settings> = {}
         if (store.fault !== undefined) throw store.fault
       },
     },
-    ledger: { healthy: true, waiting: 0, oldestWaitingMs: undefined },
+    ledger,
     tally: createTally([]),
     upkeep: { start() {}, stop: async () => {} },
     access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },
   } as unknown as Soakp
-  const served = await serve(soakp, { log, certificates: settings.http ? undefined : certificates })
+  const served = await serve(soakp, { log, certificates: settings.http ? undefined : certificates, now })
+  const watched = `http://127.0.0.1:${lines.find(({ msg }) => msg === 'metrics are told')?.port}`
   const ca = await readFile(changed.tlsCertFile ?? caFiles(certsDir).cert, 'utf8')
-  return { served, port: served.port, ca, certsDir, certificates, relay, store, lines, log }
+  return { served, port: served.port, ca, certsDir, certificates, relay, store, ledger, watched, lines, log }
 }
 
 function describe(call: Call): void {

@@ -37,7 +37,7 @@ export function parseExposition(text: string): Scraped {
     const [, kind, name = '', rest = ''] = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line) ?? []
     if (kind === 'HELP') {
       if (families.has(name)) throw new Error(`${name} comes twice`)
-      if (/\\(?![\\n])/.test(rest)) throw new Error(`an escape that is none: ${line}`)
+      if (!/^(?:[^\\]|\\[\\n])*$/.test(rest)) throw new Error(`an escape that is none: ${line}`)
       current = { name, type: '', help: rest, samples: [] }
       families.set(name, current)
     } else if (kind === 'TYPE') {

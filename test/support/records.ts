@@ -1,5 +1,6 @@
 import { newId } from '../../src/lib/id.js'
 import type { AppRecord, AppUserRecord, Entry, GrantRecord, IssuerRecord, KeyRecord } from '../../src/stores/records.js'
+import { type CertificateRecord, type CertificateState, type CertificateWishes, freshState } from '../../src/tls/life/record.js'
 
 /** A grant that opens everything, but for what the test says. */
 export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
@@ -170,5 +171,32 @@ export function anEntry(fields: Partial<Entry> = {}): Entry {
     address: '127.0.0.1',
     upstreamRequestId: null,
     ...fields,
+  }
+}
+
+/** A certificate to be kept, whose names are proved by hand. */
+export function aCertificate(
+  name: string,
+  wishes: Partial<CertificateWishes> = {},
+  state: CertificateState = freshState,
+): CertificateRecord {
+  return {
+    name,
+    createdAtMs: 0,
+    wishes: {
+      names: ['web.example.test'],
+      authorities: ['letsencrypt'],
+      email: undefined,
+      agreesToTerms: true,
+      externalAccount: undefined,
+      proof: { type: 'dns-01', provider: 'manual', resolvers: [] },
+      keyType: 'p256',
+      reuseKey: false,
+      profile: undefined,
+      preferredChain: undefined,
+      hooks: {},
+      ...wishes,
+    },
+    state,
   }
 }
