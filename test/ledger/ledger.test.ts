@@ -100,7 +100,7 @@ t.test(
     let broken = true
     const { commits, store } = recording(() => broken)
     const tally = createTally(['openai'])
-    const ledger = createLedger({ store, log, tally })
+    const ledger = createLedger({ store, log, tally, outage: outageOf({ probe: () => undefined }) })
     t.equal(ledger.oldestWaitingMs, undefined)
     const told = new Promise(resolve =>
       ledger.record(anEntry({ id: 'a', provider: 'openai', startedAtMs: 5000, durationMs: 250 }), resolve),

@@ -14,6 +14,7 @@ import { createTally } from '../../src/ledger/tally.js'
 import type { Call } from '../../src/relay/call.js'
 import { type Served, serve } from '../../src/server/listen.js'
 import type { Soakp } from '../../src/soakp.js'
+import { createOutage } from '../../src/stores/index.js'
 import { type Certificates, openCertificates } from '../../src/tls/certificates.js'
 import { caFiles } from '../../src/tls/local-ca.js'
 
@@ -113,6 +114,10 @@ export async function makeDoor(
   const relay: FakeRelay = { calls: [], openCalls: 0, answer: describe, origins: [], drain: async () => {} }
   const store: { fault: Error | undefined } = { fault: undefined }
   const ledger = { healthy: true, waiting: 0, oldestWaitingMs: undefined }
+  const probe = () => {
+    if (store.fault !== undefined) throw store.fault
+  }
+  const outage = createOutage({ goesOn: false, probe, log, now })
   const soakp = {
     settings,
     relay: {
@@ -128,12 +133,19 @@ export async function makeDoor(
       restingKeys: async () => new Map(),
       drain: () => relay.drain(),
     },
-    store: {
-      probe() {
-        if (store.fault !== undefined) throw store.fault
+    store: { probe },
+    outage,
+    ledger: {
+      get healthy() {
+        return ledger.healthy && !outage.isOn
+      },
+      get waiting() {
+        return ledger.waiting
+      },
+      get oldestWaitingMs() {
+        return ledger.oldestWaitingMs
       },
     },
-    ledger,
     tally: createTally([]),
     upkeep: { start() {}, stop: async () => {} },
     access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },

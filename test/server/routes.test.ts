@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { SoakpError } from '../../src/errors.js'
+import { until } from '../support/until.js'
 import { get, get2, openDoor, session } from './door.js'
 
 t.test('health is told without details', async t => {
@@ -35,7 +36,7 @@ t.test('a store that takes no writes makes it not ready, alive all the same, and
     t.equal((await get(door, '/healthz')).status, 200)
   }
   door.store.fault = undefined
-  t.equal((await get(door, '/readyz')).status, 200)
+  await until(async () => (await get(door, '/readyz')).status === 200, 'it to be ready again')
 })
 
 t.test('the public keys of access tokens are there for all, and only their public halves', async t => {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import { errors, SoakpError } from '../../errors.js'
+import { errors } from '../../errors.js'
+import { toSoakpError } from '../../relay/refuse.js'
 import type { Soakp } from '../../soakp.js'
 import type { Certificates } from '../../tls/certificates.js'
 import { checkStore } from '../readiness.js'
@@ -75,7 +76,7 @@ async function metricsPage(sources: Sources): Promise<Page> {
 
 /** How the daemon stands at this moment. */
 function houseFamilies({ soakp, shed, connections, now }: Sources): Family[] {
-  const { relay, ledger, tally } = soakp
+  const { relay, ledger, outage, tally } = soakp
   const { streams, sockets } = relay.underWay()
   const takesCalls = shed.refusal() === undefined && ledger.healthy
   return [
@@ -84,6 +85,7 @@ function houseFamilies({ soakp, shed, connections, now }: Sources): Family[] {
     gauge('soakp_open_streams', 'Of these, those whose reply has begun and goes on.', streams),
     gauge('soakp_open_websockets', 'Of these, WebSockets.', sockets),
     gauge('soakp_client_connections', 'Connections of clients, also those that wait for a next request.', connections()),
+    gauge('soakp_store_works', 'Whether the store can be written, as far as is known.', outage.isOn ? 0 : 1),
     gauge('soakp_ledger_waiting_entries', 'Calls that are over and not yet written down.', ledger.waiting),
     gauge('soakp_ledger_oldest_waiting_seconds', 'How long the oldest of these has waited.', oldestSeconds(soakp, now())),
     {
@@ -119,27 +121,25 @@ async function readyPage({ soakp, shed, lag, views, log, now }: Sources): Promis
   const refusal = shed.refusal()
   const store = await storeState(soakp)
   const certificates = certificateStates(views, log)
-  const ready = refusal !== 'shutting_down' && store.status === 'ok'
+  const ready = refusal !== 'shutting_down' && store.isReady
   return document(ready ? 200 : 503, {
     status: ready ? 'ok' : 'unavailable',
-    store,
-    ledger: { status: ledger.healthy ? 'ok' : 'waiting', waitingEntries: ledger.waiting, oldestSeconds: oldestSeconds(soakp, now()) },
+    store: store.shown,
+    ledger: { waitingEntries: ledger.waiting, oldestSeconds: oldestSeconds(soakp, now()) },
     calls: { status: refusal ?? 'ok', open: relay.openCalls, most: settings.maxCalls, ...relay.underWay() },
     eventLoop: { lagP99Ms: Math.round(lag.quantile(0.99) * 1000), mostMs: settings.maxLagMs },
     certificates,
   })
 }
 
-async function storeState(
-  soakp: Sources['soakp'],
-): Promise<{ readonly status: 'ok' | 'failed'; readonly code?: string; readonly text?: string }> {
-  try {
-    await checkStore(soakp)
-    return { status: 'ok' }
-  } catch (error) {
-    const code = error instanceof SoakpError ? error.code : 'internal'
-    return { status: 'failed', code, text: errors[code].text }
-  }
+/** Where calls go on without the store, it is told that it fails, and the daemon is ready all the same. */
+async function storeState(soakp: Sources['soakp']) {
+  const { outage } = soakp
+  const failure = await checkStore(soakp).catch((error: unknown) => toSoakpError(error))
+  const why = failure ?? (outage.isOn ? outage.refusal : undefined)
+  if (why === undefined) return { isReady: true, shown: { status: 'ok' } }
+  const since = outage.isOn ? new Date(outage.sinceMs).toISOString() : null
+  return { isReady: failure === undefined, shown: { status: 'failed', code: why.code, text: errors[why.code].text, since } }
 }
 
 function certificateStates(views: Sources['views'], log: Sources['log']) {
