@@ -61,12 +61,37 @@ export class Hold {
     return false
   }
 
+  /** In all windows together. */
+  heldOf(counter: CounterRule): number {
+    return this.#counts.reduce((sum, held) => (held.counter === counter ? sum + held.amount : sum), 0)
+  }
+
+  /** Of what is held of each budget, what is more than these amounts is given back. */
+  lower(to: Readonly<Record<'microDollars' | 'tokens', number>>): void {
+    const left = new Map<CounterRule, number>()
+    // what was held last is what the next is consumed of
+    for (let at = this.#counts.length - 1; at >= 0; at--) {
+      const held = this.#counts[at] as HeldCount
+      const { counter, slice } = held
+      if (counter.quantity === 'calls') continue
+      const kept = Math.min(held.amount, left.get(counter) ?? to[counter.quantity])
+      left.set(counter, (left.get(counter) ?? to[counter.quantity]) - kept)
+      if (kept < held.amount) this.#returns.settle(slice, held.amount - kept, 0)
+      held.amount = kept
+    }
+  }
+
   addGauge(held: HeldGauge): void {
     held.gauge.open++
     this.#gauges.push(held)
   }
 
   addCount(held: HeldCount): void {
+    // it ended while the store was asked
+    if (this.#isOver) {
+      this.#returns.settle(held.slice, held.amount, 0)
+      return
+    }
     const before = this.#counts.find(({ counter, slice }) => counter === held.counter && slice === held.slice)
     if (before) before.amount += held.amount
     else this.#counts.push(held)
@@ -104,14 +129,19 @@ export class Hold {
 
   /** A part of what the call consumes; the call goes on, with so much less held for it. */
   spend(spent: Spent): void {
-    for (const held of this.#counts) {
-      const used = held.counter.quantity === 'calls' ? 0 : (usedOf(held.counter.quantity, spent) ?? 0)
-      if (used === 0) continue
+    const left = new Map<CounterRule, number>()
+    this.#counts.forEach((held, index) => {
+      const { counter, slice } = held
+      const used = left.get(counter) ?? usedOf(counter.quantity, spent) ?? 0
+      if (used === 0) return
+      // of several windows the earlier pays as far as it goes
+      const isLast = !this.#counts.some((other, at) => at > index && other.counter === counter)
       const part = Math.min(used, held.amount)
-      if (used > part) this.isOverrun = true
+      if (isLast && used > part) this.isOverrun = true
+      left.set(counter, used - part)
       held.amount -= part
-      this.#returns.settle(held.slice, part, used)
-    }
+      this.#returns.settle(slice, part, isLast ? used : part)
+    })
   }
 
   /** Another key answers instead of `keyId`. `arrived`: the provider saw the call that was made with it. */

@@ -1,6 +1,5 @@
 import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import type { Quantity } from '../lib/terms.js'
 import type { Outage } from '../stores/outage.js'
 import type { LimitRecord } from '../stores/records.js'
 import type { SliceStore } from '../stores/slices.js'
@@ -40,8 +39,8 @@ export interface Limits {
   asks(hold: Hold, keyIds: readonly string[]): Asks
   /** Holds more where more has been consumed than is held. Resolves with why it cannot go on. */
   cover(hold: Hold, spent: Spent): MaybePromise<SoakpError | undefined>
-  /** Holds `money` again for what a connection will consume next, in micro-dollars. Resolves with why it cannot go on. */
-  refill(hold: Hold, money: number): MaybePromise<SoakpError | undefined>
+  /** Holds more, up to these amounts. Throws or rejects as `admit`; what is held so far stays held. */
+  raise(hold: Hold, to: Spent): MaybePromise<void>
   /** Where the nearest limit stands that counts calls; nothing is taken. Undefined: there is none. */
   look(grant: LimitedGrant, limits?: readonly LimitRecord[]): RateState | undefined
   /** What calls have left of counters, for the commit that holds their entries. */
@@ -154,24 +153,21 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
     return takeCounts(hold, needs, facts.keyId)
   }
 
-  /** `wanted`: how much of a quantity is to be held, given what is. */
-  function holdMore(hold: Hold, wanted: (quantity: Quantity, held: number) => number): MaybePromise<SoakpError | undefined> {
-    const budgets = hold.budgets
+  function raise(hold: Hold, to: Spent): MaybePromise<void> {
     const needs: Need[] = []
+    const budgets = hold.budgets
     budgets.forEach(({ rule, counter }, index) => {
-      if (budgets.findIndex(other => other.counter === counter) !== index) return
-      const held = budgets.reduce((sum, other) => sum + (other.counter === counter ? other.amount : 0), 0)
-      const amount = wanted(counter.quantity, held) - held
+      if (counter.quantity === 'calls' || budgets.findIndex(other => other.counter === counter) !== index) return
+      const amount = (to[counter.quantity] ?? 0) - hold.heldOf(counter)
       if (amount > 0) needs.push({ rule, counter, amount })
     })
-    return takeMore(hold, needs)
+    return takeCounts(hold, needs, undefined)
   }
 
-  function takeMore(hold: Hold, needs: readonly Need[]): MaybePromise<SoakpError | undefined> {
-    if (needs.length === 0) return undefined
+  function cover(hold: Hold, spent: Spent): MaybePromise<SoakpError | undefined> {
     try {
-      const taken = takeCounts(hold, needs, undefined)
-      return isPromise(taken) ? taken.then(() => undefined, asRefusal) : undefined
+      const raised = raise(hold, spent)
+      return isPromise(raised) ? raised.then(() => undefined, asRefusal) : undefined
     } catch (error) {
       return asRefusal(error)
     }
@@ -180,8 +176,8 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
   return {
     reserve,
     admit,
-    cover: (hold, spent) => holdMore(hold, quantity => (quantity === 'calls' ? 0 : (spent[quantity] ?? 0))),
-    refill: (hold, money) => holdMore(hold, (quantity, held) => (quantity === 'microDollars' ? money : held)),
+    raise,
+    cover,
 
     admitKey(hold, facts) {
       const key = hold.plan.keys.get(facts.keyId)

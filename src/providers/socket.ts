@@ -3,6 +3,51 @@ import type { Endpoint, ErrorFacts, Provider, Usage } from './provider.js'
 /** Reads counts out of one message of the provider. Given and returned is what the whole connection has consumed so far; the same value where the message says nothing new. */
 export type SocketReader = (message: unknown, total: Usage | undefined) => Usage | undefined
 
+/** Reads along where a conversation stands. Counts are model tokens. */
+export interface Conversation {
+  /** Answers that were asked for or have begun, and are not reported yet. */
+  readonly open: number
+  /** What the next answer is billed for as input, of all that came before the last report. */
+  readonly context: number
+  /** Most output of one answer. */
+  readonly mostOutput: number
+  /** A message of the client's, by its type and the output it asks for. */
+  asked(type: string | undefined, output: unknown): void
+  /** A message of the provider's. `reported`: the counts of an answer came with it. */
+  heard(message: unknown): 'reported' | 'changed' | 'nothing'
+}
+
+/** Where a message carries sound or pictures as base64. */
+export interface MediaPlace {
+  readonly at: string
+  /** How few characters of it can be one model token. */
+  readonly bytesPerToken?: number
+  /** Each counts so much, whatever its size. */
+  readonly tokens?: number
+}
+
+/** What bounds the cost of a connection ahead, so that a budget can hold it. */
+export type SocketBound =
+  /** Each message of one of the row's `workTypes` is a call of its own, bounded by what it says; messages of other types do not work. */
+  | { readonly by: 'calls' }
+  /** Answers, each billed with all that was said before it. */
+  | {
+      readonly by: 'answers'
+      /** A new reader for each connection. */
+      readonly conversation: () => Conversation
+      /** One of these stands in each message of the provider that the reader has to see. */
+      readonly signs: readonly string[]
+      /** What can be said to it in a minute: the sound as the provider counts it, and some text. */
+      readonly minuteTokens: number
+      readonly media: readonly MediaPlace[]
+      /** JSON pointers at which a message states the most output it wants. */
+      readonly outputs: readonly string[]
+    }
+  /** The length of the sound sent, which is not longer than the connection is open; or the time it is open. */
+  | { readonly by: 'audioSeconds' }
+  /** The texts at `textPointers`. */
+  | { readonly by: 'characters' }
+
 /**
  * A path at which a provider takes WebSocket connections. Its `models` are the places of the upgrade request (path and query); those in messages stand in
  * `messageModels`.
@@ -29,6 +74,8 @@ export interface SocketEndpoint extends Endpoint {
   readonly countMembers: readonly string[]
   /** A new reader for each connection. */
   readonly reader: () => SocketReader
+  /** Undefined: nothing bounds what it costs. */
+  readonly bound?: SocketBound
   /** An error as a message of the provider's, for SDKs to raise. Undefined where the provider has none, and only the close frame tells. */
   readonly errorMessage: (error: ErrorFacts) => unknown
 }

@@ -1,5 +1,6 @@
 import type { ErrorFacts, ModelPlace } from './provider.js'
 import { type SocketEndpoint, socket } from './socket.js'
+import { geminiAnswers, openaiAnswers } from './socket-bounds.js'
 import { assemblyaiReader, deepgramReader, geminiReader, openaiReader } from './socket-usage.js'
 
 const inQuery = (...names: string[]): ModelPlace[] => names.map(name => ({ in: 'query', name }))
@@ -27,6 +28,7 @@ const realtime = (pattern: string, queries: readonly string[], tokenQuery: reado
     estimates: 'tokens',
     countMembers: ['usage'],
     reader: openaiReader,
+    bound: openaiAnswers,
     errorMessage: openaiError,
   })
 
@@ -40,6 +42,7 @@ const responses = (pattern: string, tokenQuery: readonly string[] = []): SocketE
     estimates: 'tokens',
     countMembers: ['usage'],
     reader: openaiReader,
+    bound: { by: 'calls' },
     errorMessage: openaiError,
   })
 
@@ -58,16 +61,17 @@ export const azureSockets: readonly SocketEndpoint[] = [
 ]
 
 /** The Live API: its first message is `setup` and names the model, `models/…` (https://ai.google.dev/api/live). It takes JSON in binary messages too. */
-const live = (method: string): SocketEndpoint =>
+const live = (method: string, row: Partial<SocketEndpoint> = {}): SocketEndpoint =>
   socket(`/ws/google.ai.generativelanguage.*.GenerativeService.${method}`, {
     tokenQuery: ['key', 'access_token'],
     messageModels: ['/setup/model'],
     estimates: 'tokens',
     countMembers: ['usageMetadata', 'modelTurn', 'turnComplete', 'interrupted'],
     reader: geminiReader,
+    ...row,
   })
 
-export const geminiSockets: readonly SocketEndpoint[] = [live('BidiGenerateContent'), live('BidiGenerateMusic')]
+export const geminiSockets: readonly SocketEndpoint[] = [live('BidiGenerateContent', { bound: geminiAnswers }), live('BidiGenerateMusic')]
 
 const elevenlabsTokens = ['xi_api_key', 'xi-api-key', 'single_use_token', 'token', 'authorization']
 const elevenlabsError = ({ code, message }: ErrorFacts) => ({ message, error: code, code: 1008 })
@@ -82,9 +86,13 @@ const elevenlabs = (pattern: string, row: Partial<SocketEndpoint>): SocketEndpoi
 
 /** Sources: @elevenlabs/elevenlabs-js 2.73, elevenlabs.io/docs/api-reference (websockets). */
 export const elevenlabsSockets: readonly SocketEndpoint[] = [
-  elevenlabs('/v1/text-to-speech/*/stream-input', { models: inQuery('model_id'), textPointers: ['/text'] }),
-  elevenlabs('/v1/text-to-speech/*/multi-stream-input', { models: inQuery('model_id'), textPointers: ['/text'] }),
-  elevenlabs('/v1/speech-to-text/realtime', { models: inQuery('model_id'), estimates: 'audioSeconds' }),
+  elevenlabs('/v1/text-to-speech/*/stream-input', { models: inQuery('model_id'), textPointers: ['/text'], bound: { by: 'characters' } }),
+  elevenlabs('/v1/text-to-speech/*/multi-stream-input', {
+    models: inQuery('model_id'),
+    textPointers: ['/text'],
+    bound: { by: 'characters' },
+  }),
+  elevenlabs('/v1/speech-to-text/realtime', { models: inQuery('model_id'), estimates: 'audioSeconds', bound: { by: 'audioSeconds' } }),
   // an agent is the account's, with models and tools of its own
   elevenlabs('/v1/convai/conversation', { class: 'account', estimates: 'audioSeconds' }),
 ]
@@ -96,9 +104,21 @@ const deepgram = (pattern: string, row: Partial<SocketEndpoint>): SocketEndpoint
 
 /** Sources: @deepgram/sdk 5.13, developers.deepgram.com/reference. */
 export const deepgramSockets: readonly SocketEndpoint[] = [
-  deepgram('/v1/listen', { models: inQuery('model'), estimates: 'audioSeconds', countMembers: ['duration'], reader: deepgramReader }),
-  deepgram('/v2/listen', { models: inQuery('model'), estimates: 'audioSeconds', countMembers: ['duration'], reader: deepgramReader }),
-  deepgram('/v1/speak', { models: inQuery('model'), textPointers: ['/text'] }),
+  deepgram('/v1/listen', {
+    models: inQuery('model'),
+    estimates: 'audioSeconds',
+    countMembers: ['duration'],
+    reader: deepgramReader,
+    bound: { by: 'audioSeconds' },
+  }),
+  deepgram('/v2/listen', {
+    models: inQuery('model'),
+    estimates: 'audioSeconds',
+    countMembers: ['duration'],
+    reader: deepgramReader,
+    bound: { by: 'audioSeconds' },
+  }),
+  deepgram('/v1/speak', { models: inQuery('model'), textPointers: ['/text'], bound: { by: 'characters' } }),
   deepgram('/v1/agent/converse', {
     messageModels: [
       '/agent/listen/provider/model',
@@ -124,6 +144,7 @@ export const assemblyaiSockets: readonly SocketEndpoint[] = [
     estimates: 'audioSeconds',
     countMembers: ['audio_duration_seconds', 'session_duration_seconds'],
     reader: assemblyaiReader,
+    bound: { by: 'audioSeconds' },
     errorMessage: ({ code, message }) => ({ type: 'Error', error_code: code, error: message }),
   }),
 ]

@@ -4,6 +4,7 @@ import type { Limits } from '../limits/limits.js'
 import type { Prices } from '../prices/prices.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Exchange } from './exchange.js'
+import { socketFacts } from './socket-budget.js'
 import { Facts } from './worst.js'
 
 /** What limits take of a call: before its body is read, when it is known what it asks for, and when another key is to answer it. */
@@ -23,6 +24,9 @@ export interface AdmissionDeps {
 }
 
 export function createAdmission({ limits, policy, prices }: AdmissionDeps): Admission {
+  const facts = (exchange: Exchange, key: KeyRecord) =>
+    exchange.call.upgrade ? socketFacts(exchange, key, prices) : new Facts(exchange, key, prices)
+
   return {
     reserve(exchange, record) {
       const of = policy.limits(record.tenant)
@@ -45,14 +49,14 @@ export function createAdmission({ limits, policy, prices }: AdmissionDeps): Admi
       if (!hold) return
       // which of several keys answers is known only now, on the unified endpoint which provider's
       exchange.asks = limits.asks(hold, [key.id])
-      return limits.admit(hold, new Facts(exchange, key, prices))
+      return limits.admit(hold, facts(exchange, key))
     },
 
     changeKey(exchange, left, key) {
       const { hold } = exchange
       if (!hold || left?.id === key.id) return
       if (left) hold.leaveKey(left.id, exchange.arrived)
-      return limits.admitKey(hold, new Facts(exchange, key, prices))
+      return limits.admitKey(hold, facts(exchange, key))
     },
   }
 }

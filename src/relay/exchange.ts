@@ -162,6 +162,8 @@ export interface Ending {
   readonly usage?: Usage | undefined
   readonly usageSource?: UsageSource
   readonly model?: string | undefined
+  /** Instead of what the usage costs. */
+  readonly charge?: Charge | undefined
 }
 
 /** The line that the ledger keeps of a call. Only for calls whose grant is known: what never got that far is nobody's. */

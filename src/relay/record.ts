@@ -104,7 +104,8 @@ export function createBook({ ledger, tally, policy, prices, room, log, clock }: 
   }
 
   /** What it costs, where it consumed anything and that has a price; what has none costs, under a budget, what was held for it. */
-  function chargeOf(exchange: Exchange, { usage, model: answered, status, final }: Ending): Charge | undefined {
+  function chargeOf(exchange: Exchange, { usage, model: answered, status, final, charge: known }: Ending): Charge | undefined {
+    if (known) return known
     const { call, model } = exchange
     const charge = usage && prices.charge({ provider: call.provider, requested: model, answered, at: call.startedAtMs }, usage)
     if (final === false) return charge

@@ -96,9 +96,9 @@ export function createRelay(deps: RelayDeps): Relay {
   const admission = createAdmission({ limits, policy, prices })
   const rests = createRests({ ...deps, random: Math.random })
   const chooser = createChooser(rests)
-  const sockets = createSockets({ ...deps, refill: limits.refill, book, clock })
   const ownership = createOwnership(deps.store)
   const keeping = createKeeping({ ...deps, learned: createLearned(deps.store, deps.log, deps.now) })
+  const sockets = createSockets({ ...deps, gate: { limits, prices, admission, ownership, keeping }, book, clock })
   const attempts = createAttempts({
     ownership,
     keeping,
@@ -159,10 +159,11 @@ export function createRelay(deps: RelayDeps): Relay {
     }
     if (exchange.stopped) throw new SoakpError('client_gone')
     if (!call.upgrade) await takeBody(exchange, exchange.grant)
-    const owned = !call.upgrade && exchange.endpoint?.owns && ownership.admit(exchange)
+    else sockets.look(exchange)
+    const owned = exchange.endpoint?.owns && ownership.admit(exchange)
     if (owned) await owned
     const chosenKey = exchange.rivals ? chosen(exchange, exchange.rivals) : exchange.key
-    const admitted = admission.admit(exchange, chosenKey)
+    const admitted = call.upgrade && sockets.awaitsModel(exchange) ? undefined : admission.admit(exchange, chosenKey)
     if (admitted) await admitted
     if (call.upgrade) sockets.start(exchange, chosenKey)
     else attempts.start(exchange, chosenKey)

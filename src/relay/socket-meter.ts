@@ -24,6 +24,11 @@ const delta = Buffer.from('"delta":')
 const transcript = Buffer.from('transcript')
 const done = Buffer.from('.done"')
 
+/** How a connection ended: what an answer without a report may have been billed as input, if there is one. */
+export interface Unreported {
+  readonly inputTokens: number | undefined
+}
+
 /** Reads the usage of a connection along as its messages pass. */
 export class SocketMeter {
   readonly #row: SocketEndpoint | undefined
@@ -34,13 +39,20 @@ export class SocketMeter {
   #counted: Usage | undefined
   /** What has passed since the last of them, in estimated model tokens. */
   #heard = 0
+  #heardSound = 0
   #said = 0
+  #saidSound = 0
   #mediaMs = 0
   #lastMediaAt = 0
   #settled: Usage | undefined
+  /** Which model the provider says that it counts, where that may change. */
+  #model: string | undefined
+  readonly #modelChanges: (model: string) => void
 
-  constructor(row: SocketEndpoint | undefined, dialect: Dialect | undefined) {
+  /** `modelChanges`: what comes next is counted for another model than what was counted so far. */
+  constructor(row: SocketEndpoint | undefined, dialect: Dialect | undefined, modelChanges: (model: string) => void) {
     this.#row = row
+    this.#modelChanges = modelChanges
     this.#read = row?.reader()
     this.#needles = (row?.countMembers ?? []).map(name => Buffer.from(`"${name}`))
     this.#text = dialect === undefined ? [] : needlesFor(dialect).text
@@ -54,18 +66,32 @@ export class SocketMeter {
       this.#lastMediaAt = now
     } else if (this.#row?.estimates === 'tokens') {
       const isAudio = message.length > mediaBytes && message.subarray(0, mediaBytes).includes(audio)
-      this.#heard += message.length / (isAudio ? heardBytesPerToken : bytesPerToken)
+      const tokens = message.length / (isAudio ? heardBytesPerToken : bytesPerToken)
+      this.#heard += tokens
+      if (isAudio) this.#heardSound += tokens
     }
+  }
+
+  get model(): string | undefined {
+    return this.#model
+  }
+
+  /** Of seconds or characters, what was settled as parts. */
+  get settledUnits(): number {
+    return this.#settled?.units ?? 0
   }
 
   /** True where the provider's counts have changed. */
   server(message: Buffer): boolean {
     if (this.#read && announcesUsage(message, this.#needles)) {
-      const counted = this.#read(parse(message), this.#counted)
-      if (counted !== this.#counted) {
+      const event = parse(message)
+      const before = this.#counted
+      const counted = this.#read(event, before)
+      if (counted !== before) {
+        this.#noteModel(event)
         this.#counted = counted
-        this.#heard = 0
-        this.#said = 0
+        this.#heard = this.#heardSound = 0
+        this.#said = this.#saidSound = 0
         return true
       }
     }
@@ -73,12 +99,22 @@ export class SocketMeter {
     return false
   }
 
+  #noteModel(event: unknown): void {
+    if (this.#row?.bound?.by !== 'calls') return
+    const model = (event as { response?: { model?: unknown } } | undefined)?.response?.model
+    if (typeof model !== 'string' || model === this.#model) return
+    this.#modelChanges(model)
+    this.#model = model
+  }
+
   #tokensIn(message: Buffer): number {
     const at = message.indexOf(delta)
     const size = at < 0 ? -1 : stringBytes(message, at + delta.length)
     if (size > 0) {
       const type = message.subarray(0, Math.min(at, mediaBytes))
-      return size / (type.includes(audio) && !type.includes(transcript) ? saidBytesPerToken : bytesPerToken)
+      const isSound = type.includes(audio) && !type.includes(transcript)
+      if (isSound) this.#saidSound += size / saidBytesPerToken
+      return size / (isSound ? saidBytesPerToken : bytesPerToken)
     }
     for (const needle of this.#text) {
       const found = message.indexOf(needle)
@@ -90,24 +126,41 @@ export class SocketMeter {
   }
 
   /** All so far. `characters` of texts that were sent. */
-  #total(characters: number, isLast: boolean): SocketPart {
+  #total(characters: number, last: Unreported | undefined): SocketPart {
     if (characters > 0) return { usage: onlyUnits('characters', characters), source: 'estimated' }
     if (this.#row?.estimates === 'audioSeconds' && this.#counted === undefined)
       return { usage: onlyUnits('audioSeconds', this.#mediaMs / 1000), source: 'estimated' }
     // something was being said when it broke off
-    if (isLast && this.#said >= 1) {
-      const more = { ...noUsage, inputTokens: Math.ceil(this.#heard), outputTokens: Math.ceil(this.#said) }
+    if (last && (this.#said >= 1 || last.inputTokens !== undefined)) {
+      const inputTokens = last.inputTokens ?? Math.ceil(this.#heard)
+      const more = {
+        ...noUsage,
+        inputTokens,
+        outputTokens: Math.ceil(this.#said),
+        audioInputTokens: Math.min(inputTokens, Math.ceil(this.#heardSound)),
+        audioOutputTokens: Math.min(Math.ceil(this.#said), Math.ceil(this.#saidSound)),
+      }
       return { usage: sumUsage(this.#counted, more), source: 'estimated' }
     }
     return { usage: this.#counted, source: this.#counted === undefined ? 'none' : 'provider' }
   }
 
-  /** What has been consumed since the last part. */
-  part(characters: number, isLast: boolean): SocketPart {
-    const { usage, source } = this.#total(characters, isLast)
-    const before = this.#settled
-    this.#settled = usage ?? before
-    return { usage: usage && before ? minus(usage, before) : usage, source }
+  /** What has been consumed since the last part. `last`: nothing comes after it. */
+  part(characters: number, last?: Unreported): SocketPart {
+    const part = this.#sinceSettled(characters, last)
+    const { usage } = this.#total(characters, last)
+    this.#settled = usage ?? this.#settled
+    return part
+  }
+
+  /** The same, and it goes on counting as part of the next. */
+  peek(characters: number): Usage | undefined {
+    return this.#sinceSettled(characters, undefined).usage
+  }
+
+  #sinceSettled(characters: number, last: Unreported | undefined): SocketPart {
+    const { usage, source } = this.#total(characters, last)
+    return { usage: usage && this.#settled ? minus(usage, this.#settled) : usage, source }
   }
 }
 

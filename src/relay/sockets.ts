@@ -8,23 +8,29 @@ import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Dialling, OpenSocket } from '../lib/outbound-socket.js'
 import type { Secret } from '../lib/secret.js'
-import type { Limits } from '../limits/limits.js'
 import { isSocketEndpoint } from '../providers/index.js'
+import type { SocketEndpoint } from '../providers/socket.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { routeOf } from './authorize.js'
 import type { Exchange, Stoppable } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
+import { modelsOfTarget } from './inspect.js'
 import { echoes } from './leaks.js'
 import type { Book } from './record.js'
 import { ownHeaders, toSoakpError } from './refuse.js'
 import { type ConnectionDeps, SocketConnection } from './socket-connection.js'
+import { awaitsModel, type GateDeps } from './socket-gate.js'
 import { dialRequest } from './socket-request.js'
 import { createMessageJudge, type MessageJudge } from './socket-rules.js'
 import type { TellVerdict } from './verdicts.js'
 
 /** Upgrades that were judged: opens the provider's socket, then answers the client, and keeps both. */
 export interface Sockets {
+  /** Notes the model that the path or the query names. */
+  look(exchange: Exchange): void
+  /** Limits have to wait for a message that says which model it is. */
+  awaitsModel(exchange: Exchange): boolean
   /** Throws what keeps this upgrade from leaving; later failures are answered. */
   start(exchange: Exchange, key: KeyRecord): void
 }
@@ -34,7 +40,7 @@ export interface SocketsDeps {
   readonly outbound: Outbound
   readonly policy: Policy
   readonly book: Pick<Book, 'record' | 'recordAttempt' | 'refuse'>
-  readonly refill: Limits['refill']
+  readonly gate: GateDeps
   readonly tellVerdict: TellVerdict
   readonly settings: { readonly websocketPingMs: number; readonly headTimeoutMs: number }
   readonly log: Pick<Logger, 'error'>
@@ -49,27 +55,21 @@ const maxMessageBytes = 16 * 1024 * 1024
 /** A connection whose grant was revoked is closed within a second. */
 const sweepMs = 250
 
+function rowOf({ endpoint }: Exchange): SocketEndpoint | undefined {
+  return isSocketEndpoint(endpoint) ? endpoint : undefined
+}
+
 export function createSockets(deps: SocketsDeps): Sockets {
   const { vault, outbound, policy, book, settings, clock } = deps
   const open = new Set<SocketConnection>()
   let timer: NodeJS.Timeout | undefined
   let sweptGeneration: number | undefined
   const connectionDeps: ConnectionDeps = {
+    ...deps.gate,
     clock,
     pingMs: settings.websocketPingMs,
     record: book.record,
-    recordPart(exchange, ending) {
-      book.recordAttempt(exchange, ending)
-      const { hold, under, grant } = exchange
-      if (!hold || exchange.asks?.cost !== true || grant?.record.letFinish) return
-      // what the grant assumes of a call is held ahead for as long as the connection goes on
-      const refusal = deps.refill(hold, grant?.record.maxCallMicroDollars ?? 0)
-      const cut = (error: SoakpError | undefined) => {
-        if (error && under instanceof SocketConnection) under.refuse(error)
-      }
-      if (isPromise(refusal)) refusal.then(cut)
-      else cut(refusal)
-    },
+    recordPart: book.recordAttempt,
     closed(connection) {
       open.delete(connection)
       if (open.size > 0) return
@@ -127,8 +127,13 @@ export function createSockets(deps: SocketsDeps): Sockets {
   function start(exchange: Exchange, key: KeyRecord): void {
     const { grant } = exchange
     if (!grant) throw new SoakpError('internal', 'a socket before authenticate')
-    const row = isSocketEndpoint(exchange.endpoint) ? exchange.endpoint : undefined
-    const judge = createMessageJudge(exchange, row, rulesOf(grant.record), grant.record)
+    const row = rowOf(exchange)
+    const rules = rulesOf(grant.record)
+    const isCosted = exchange.asks?.cost === true || exchange.asks?.model === true
+    const judge = createMessageJudge(exchange, row, rules, grant.record, {
+      isCosted,
+      isOwned: row?.owns !== undefined && !rules.reachesAll,
+    })
     if (routeOf(key).provider.serve) throw new SoakpError('upgrade_refused', 'This provider speaks no WebSocket.')
     exchange.attempt = 1
     const secret = vault.open(key)
@@ -177,7 +182,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     const { provider, call, key } = exchange
     if (!provider || !call.upgrade) throw new SoakpError('internal', 'a socket without a provider')
     exchange.upstreamRequestId = responseHeaders(provider, [...rawHeaders]).upstreamRequestId
-    const row = isSocketEndpoint(exchange.endpoint) ? exchange.endpoint : undefined
+    const row = rowOf(exchange)
     const protocol = row ? exchange.protocols[0] : upstream.protocol || undefined
     const client = call.upgrade.accept([...(protocol === undefined ? [] : ['sec-websocket-protocol', protocol]), ...ownHeaders(exchange)])
     if (!client) {
@@ -217,5 +222,11 @@ export function createSockets(deps: SocketsDeps): Sockets {
     })
   }
 
-  return { start }
+  return {
+    look(exchange) {
+      if (exchange.grant) exchange.model = modelsOfTarget(exchange, rulesOf(exchange.grant.record))[0] ?? null
+    },
+    awaitsModel: exchange => awaitsModel(exchange, rowOf(exchange)),
+    start,
+  }
 }
