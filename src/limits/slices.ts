@@ -272,7 +272,7 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
 
     settle(slice, held, used) {
       slice.held -= held
-      slice.used += used
+      slice.used = Math.min(slice.used + used, Number.MAX_SAFE_INTEGER)
       // without use there is nothing to write, unless others wait for what is spare
       if (used > 0 || !lease.isAlone) markDirty(slice)
     },

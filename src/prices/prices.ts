@@ -62,6 +62,9 @@ interface Dated {
 /** What was asked for names the region too, which has a price of its own; the reply does not. */
 const dearByRegion: ReadonlySet<string> = new Set(['bedrock'])
 
+/** Dearer is no call: whoever states such a bill is not believed further, and the sum of many stays a number that a store can hold. */
+const mostMicroDollars = 1e13
+
 // names are chosen by clients
 const maxProviders = 200
 const maxModels = 2000
@@ -120,10 +123,12 @@ export function createPrices({ overrides: readOverrides }: PriceDeps = { overrid
       if (!asked?.isOwn && answered !== undefined && answered !== requested && !(asked && dearByRegion.has(provider)))
         found = pick(provider, answered, at) ?? asked
       if (use.billedMicroDollars !== undefined && !found?.isOwn)
-        return { microDollars: use.billedMicroDollars, version: `stated/${provider}` }
+        return { microDollars: Math.min(use.billedMicroDollars, mostMicroDollars), version: `stated/${provider}` }
       if (!found) return undefined
       const microDollars = found.price.cost(use, use.tier)
-      return microDollars === undefined ? undefined : { microDollars, version: found.price.version }
+      return microDollars === undefined
+        ? undefined
+        : { microDollars: Math.min(microDollars, mostMicroDollars), version: found.price.version }
     },
 
     forget() {

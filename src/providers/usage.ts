@@ -6,9 +6,12 @@ export function object(value: unknown): Json | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined
 }
 
+/** More of anything no call consumes. Who answers may be anybody's server, and what it says is added up with what others say. */
+const mostCount = 1e10
+
 /** A count, or undefined for whatever cannot be one: providers send `null`, and a ledger must not hold `-1` or `1e400`. */
 export function count(value: unknown): number | undefined {
-  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? Math.round(value) : undefined
+  return typeof value === 'number' && value >= 0 && value <= mostCount ? Math.round(value) : undefined
 }
 
 export const noUsage: Usage = {

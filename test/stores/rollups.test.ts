@@ -197,3 +197,30 @@ t.test('after a kill at any moment the sums are those of the entries', async t =
     await store.close()
   }
 })
+
+t.test('sums that pass what a number can hold stay there, and the report of everybody else is as it was', async t => {
+  const store = await openStore(undefined, t.testdir({}), options)
+  t.teardown(() => store.close())
+  const most = Number.MAX_SAFE_INTEGER
+  const entries = Array.from({ length: 600 }, (_, at) =>
+    anEntry({
+      startedAtMs: start + at * 4 * hourMs,
+      grantId: 'grt_1',
+      inputTokens: most,
+      units: most,
+      unit: 'characters',
+      costMicroDollars: most,
+    }),
+  )
+  const ordinary = anEntry({ startedAtMs: start, grantId: 'grt_2', inputTokens: 7, units: 0, unit: null, costMicroDollars: 5 })
+  await store.appendEntries([...entries, ...entries.slice(0, 1), ...entries, ordinary])
+  for (const isSummedUp of [false, true]) {
+    if (isSummedUp) while ((await store.rollUp(500)) > 0);
+    const rows = await store.usage({ by: ['grant'], sinceMs: 0 })
+    t.match(rows, [
+      { values: ['grt_1'], calls: 1201 },
+      { values: ['grt_2'], calls: 1, inputTokens: 7, costMicroDollars: 5, units: {} },
+    ])
+    t.ok((rows[0]?.inputTokens ?? 0) >= most && (rows[0]?.costMicroDollars ?? 0) >= most)
+  }
+})

@@ -25,6 +25,10 @@ export const sums = [
 ] as const
 type Sum = (typeof sums)[number]
 
+/** Adds up without end: a sum that passes what a whole number of the driver's can be stays there, where SQLite's `sum` would fail, and with it everybody's report. */
+export const mostSum = Number.MAX_SAFE_INTEGER
+const summed = (name: string) => `CAST(min(total(${name}), ${mostSum}) AS INTEGER)`
+
 const counted = sums.slice(sums.indexOf('inputTokens'), sums.indexOf('costMicroDollars'))
 
 /** What entries of one context, hour and unit add up to. */
@@ -52,8 +56,7 @@ export function rollupQueries(db: Connection, { write }: Transactions, committed
        entries * (usageSource = 'estimated') AS estimated, (entries - priced) * (usageSource <> 'none') AS unpriced
      FROM (
        SELECT context, startedAtMs / ${hourMs} AS hour, ifnull(unit, '') AS unit, count(*) AS entries, min(seq) AS firstSeq, max(seq) AS lastSeq,
-         count(costMicroDollars) AS priced, ${counted.map(name => `sum(${name}) AS ${name}`).join(', ')},
-         ifnull(sum(costMicroDollars), 0) AS costMicroDollars
+         count(costMicroDollars) AS priced, ${[...counted, 'costMicroDollars'].map(name => `${summed(name)} AS ${name}`).join(', ')}
        FROM entries WHERE seq > ? AND seq <= ? GROUP BY 1, 2, 3
      ) CROSS JOIN contexts USING (context)`,
   )
@@ -68,7 +71,7 @@ export function rollupQueries(db: Connection, { write }: Transactions, committed
     db.prepare(
       `INSERT INTO ${table} (${time}, dim, unit, ${sums.join(', ')}${extra && `, ${extra}`})
        VALUES (?, ?, ?, ${[...sums, ...(extra ? extra.split(', ') : [])].map(() => '?').join(', ')})
-       ON CONFLICT (${time}, dim, unit) DO UPDATE SET ${sums.map(name => `${name} = ${name} + excluded.${name}`).join(', ')}${onExtra}`,
+       ON CONFLICT (${time}, dim, unit) DO UPDATE SET ${sums.map(name => `${name} = min(${name} + excluded.${name}, ${mostSum})`).join(', ')}${onExtra}`,
     )
   const addHour = add(
     'hourly',

@@ -113,11 +113,11 @@ function run(db: Connection, { by, where = {} }: UsageQuery, sources: readonly S
       `SELECT ${[...dimensions.map(d => hourOrDay(d, from)), 'unit', ...sums].join(', ')} FROM ${from} WHERE ${where}${picked}`,
   )
   const groups = by.map((_, index) => `d${index}`)
-  const sql = `SELECT ${[...groups, ...sums.map(name => `sum(${name}) AS ${name}`)].join(', ')},
-      ${usageUnits.map(unit => `sum(units) FILTER (WHERE unit = '${unit}') AS "${unit}"`).join(', ')}
+  const sql = `SELECT ${[...groups, ...sums.map(name => `total(${name}) AS ${name}`)].join(', ')},
+      ${usageUnits.map(unit => `total(units) FILTER (WHERE unit = '${unit}') AS "${unit}", count(*) FILTER (WHERE unit = '${unit}') AS "${unit}?"`).join(', ')}
     FROM (${parts.join(' UNION ALL ')})
     ${groups.length === 0 ? '' : `GROUP BY ${groups.join(', ')}`} HAVING count(*) > 0
-    ORDER BY ${by[0] === 'day' || by[0] === 'hour' ? 'd0, ' : ''}sum(costMicroDollars) DESC, sum(calls) DESC${groups.map(name => `, ${name}`).join('')}`
+    ORDER BY ${by[0] === 'day' || by[0] === 'hour' ? 'd0, ' : ''}total(costMicroDollars) DESC, total(calls) DESC${groups.map(name => `, ${name}`).join('')}`
   const values = sources.flatMap(source => [...source.values, ...filters.map(([, value]) => value)])
   return db
     .prepare<unknown[], SummedRow>(sql)
@@ -144,7 +144,7 @@ function usageRow(by: readonly UsageDimension[], row: SummedRow): UsageRow {
     if (name === 'day') return new Date(Number(value) * hourMs * hoursADay).toISOString().slice(0, 10)
     return name === 'hour' ? new Date(Number(value) * hourMs).toISOString().slice(0, 13) : String(value)
   })
-  const units = Object.fromEntries(usageUnits.flatMap((unit: UsageUnit) => (row[unit] === null ? [] : [[unit, n(unit)]])))
+  const units = Object.fromEntries(usageUnits.flatMap((unit: UsageUnit) => (row[`${unit}?`] === 0 ? [] : [[unit, n(unit)]])))
   return {
     values,
     calls: n('calls'),
