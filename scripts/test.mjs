@@ -1,9 +1,9 @@
 // `npm test [-- FILE…]`: lint, types, every suite. The last line counts: `N passed, N failed`.
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { checkNode, forgetBuilds, install, installSuitePrograms, orTrouble, prune, root, tool } from './prepare.mjs'
+import { runSuites } from './suites.mjs'
 import { countTap } from './tap-count.mjs'
 
 const print = line => process.stdout.write(`${line}\n`)
@@ -35,7 +35,6 @@ function check(title, name, args, total) {
   if (status !== 0) print(`${stdout}${stderr}`.trimEnd())
 }
 
-/** Named one by one: by itself tap looks away from folders called `dist`. */
 function allSuites() {
   return readdirSync(join(root, 'dist/test'), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.test.js'))
@@ -43,30 +42,21 @@ function allSuites() {
     .sort()
 }
 
-function suites(wanted, total) {
-  mkdirSync(join(root, '.tap'), { recursive: true })
-  const [node, first] = tool('tap')
-  const child = spawn(node, [...first, 'run', '--reporter=tap', ...wanted], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
+async function suites(wanted, total) {
+  let took = 0
   const counter = countTap(file => {
     total.passed += file.passed
     total.failed += file.failed
     total.skipped.push(...file.skipped)
+    const time = took < 10 ? '' : ` ${Math.round(took)} s`
     print(
-      `${file.failed === 0 ? 'ok    ' : 'FAILED'} ${file.name.replace(/^dist\/(.*)\.js$/, '$1.ts')} (${file.passed}${file.failed > 0 ? `, ${file.failed} failed` : ''})`,
+      `${file.failed === 0 ? 'ok    ' : 'FAILED'} ${file.name.replace(/^dist\/(.*)\.js$/, '$1.ts')} (${file.passed}${file.failed > 0 ? `, ${file.failed} failed` : ''})${time}`,
     )
     if (file.failed > 0) print(file.lines.join('\n'))
   })
-  createInterface({ input: child.stdout }).on('line', counter.line)
-  return new Promise(resolve =>
-    child.on('close', code => {
-      counter.end()
-      // tap found fault where no suite did: one that crashed without a result, or a run cut short
-      if (code !== 0 && total.failed === 0) {
-        print(`FAILED the run itself (tap ended with ${code})`)
-        total.failed++
-      }
-      resolve()
-    }),
-  )
+  await runSuites(wanted, ({ name, lines, ok, seconds }) => {
+    took = seconds
+    for (const line of [`# Subtest: ${name}`, ...lines.map(each => `    ${each}`), `${ok ? '' : 'not '}ok 1 - ${name}`]) counter.line(line)
+    counter.end()
+  })
 }
