@@ -88,6 +88,9 @@ const nothing: Omit<UsageRow, 'values'> = {
   failed: 0,
   estimated: 0,
   unpriced: 0,
+  overQuota: 0,
+  overBudget: 0,
+  overrun: 0,
   inputTokens: 0,
   outputTokens: 0,
   cachedInputTokens: 0,
@@ -101,6 +104,7 @@ const nothing: Omit<UsageRow, 'values'> = {
 
 function added(row: UsageRow, entry: Entry): UsageRow {
   const { final, outcome, usageSource, costMicroDollars: cost, unit } = entry
+  const mark = final && outcome !== 'refused' && outcome !== 'cut' ? entry.errorCode : null
   return {
     values: row.values,
     calls: row.calls + Number(final),
@@ -108,6 +112,9 @@ function added(row: UsageRow, entry: Entry): UsageRow {
     failed: row.failed + Number(final && (outcome === 'failed' || outcome === 'cut')),
     estimated: row.estimated + Number(usageSource === 'estimated'),
     unpriced: row.unpriced + Number(cost === null && usageSource !== 'none'),
+    overQuota: row.overQuota + Number(mark === 'quota_exhausted'),
+    overBudget: row.overBudget + Number(mark === 'budget_exhausted'),
+    overrun: row.overrun + Number(mark === 'budget_overrun'),
     inputTokens: row.inputTokens + entry.inputTokens,
     outputTokens: row.outputTokens + entry.outputTokens,
     cachedInputTokens: row.cachedInputTokens + entry.cachedInputTokens,

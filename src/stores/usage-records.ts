@@ -42,6 +42,11 @@ export interface UsageRow {
   readonly estimated: number
   /** Entries that consumed something which has no price. */
   readonly unpriced: number
+  /** Calls that went through although a quota, or a budget, that is only watched would have refused them. */
+  readonly overQuota: number
+  readonly overBudget: number
+  /** Calls that took more than was held for them. */
+  readonly overrun: number
   readonly inputTokens: number
   readonly outputTokens: number
   readonly cachedInputTokens: number

@@ -128,7 +128,12 @@ t.test('in shadow mode nothing is refused', async t => {
   const { daemon, home, grant } = await makeStage(t)
   const { token, id } = await grant('--all', '--quota', '1/d', '--shadow')
   for (let call = 0; call < 3; call++) t.equal((await chat(daemon, token)).status, 200)
-  t.match(await home.json(['limit', 'show', id]), [{ used: 3, shadow: true }])
+  t.match(await home.json(['limit', 'show', id]), [{ used: 3, left: 0, shadow: true }])
+  t.match(await home.json(['usage', '--by', 'grant']), [{ grant: id, calls: 3, overQuotaCalls: 2, overBudgetCalls: 0, overrunCalls: 0 }])
+  t.match((await home.run(['usage', '--by', 'grant'])).stdout, /OVER QUOTA/)
+  t.match((await home.run(['usage', '--by', 'grant', '--csv'])).stdout, /overQuotaCalls,overBudgetCalls,overrunCalls,costUsd[\s\S]*,2,0,0,/)
+  const lines = (await home.run(['usage', 'export', '--code', 'quota_exhausted'])).stdout.trim().split('\n')
+  t.equal(lines.length, 2)
 })
 
 function trusting(daemon: Daemon): typeof fetch {

@@ -35,6 +35,7 @@ function someEntry(draw: (below: number) => number): Entry {
     provider: pick('openai', 'groq'),
     model: pick(null, 'gpt-4o', 'gpt-4o-mini'),
     outcome: pick('ok', 'ok', 'refused', 'failed', 'cut', 'client_gone'),
+    errorCode: pick(null, null, 'quota_exhausted', 'budget_exhausted', 'budget_overrun', 'provider_timeout'),
     usageSource,
     inputTokens: draw(1000),
     outputTokens: draw(1000),

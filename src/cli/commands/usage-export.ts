@@ -10,6 +10,7 @@ import { type Moment, momentMs, momentOption } from '../options.js'
 interface Options {
   readonly since?: Moment
   readonly until?: Moment
+  readonly code?: string
   readonly format: 'jsonl' | 'csv'
 }
 
@@ -21,12 +22,13 @@ export function usageExport(cli: Cli): Command {
     .description('every line of the ledger, one for each attempt of each call')
     .addOption(momentOption('--since <when>', 'from when on: a duration such as 24h or 30d, a date, a time; in UTC (default: all)'))
     .addOption(momentOption('--until <when>', 'up to when, written likewise (default: now)'))
+    .option('--code <code>', 'only lines with this code: why a call was refused, or what it was marked with, such as budget_overrun')
     .addOption(
       new Option('--format <format>', 'one JSON document a line, or comma-separated values').choices(['jsonl', 'csv']).default('jsonl'),
     )
     .action(async (_: unknown, command: Command) => {
       // an option that is called like one of `usage` is taken by that
-      const { since, until, format } = command.optsWithGlobals<Options>()
+      const { since, until, code, format } = command.optsWithGlobals<Options>()
       if (cli.json)
         throw new SoakpError('usage', 'An export is no single JSON document.', {
           hint: 'leave --json away; --format jsonl is one document a line',
@@ -41,7 +43,8 @@ export function usageExport(cli: Cli): Command {
       if (format === 'csv' && !(await cli.write(csv([[...entryColumns]])))) return
       for (let after: number | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
         const page = await store.pageEntries({ ...filter, ...(after === undefined ? {} : { after }) })
-        if (page.entries.length > 0 && !(await cli.write(lines(page.entries)))) return
+        const entries = code === undefined ? page.entries : page.entries.filter(({ errorCode }) => errorCode === code)
+        if (entries.length > 0 && !(await cli.write(lines(entries)))) return
         after = page.next
       }
     })

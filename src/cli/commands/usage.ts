@@ -77,7 +77,7 @@ function noteUnpriced(cli: Cli, rows: readonly UsageRow[]): void {
 }
 
 function usageView(by: readonly UsageDimension[], row: UsageRow): Record<string, unknown> {
-  const { values, estimated, unpriced, refused, failed, costMicroDollars, units, ...counts } = row
+  const { values, estimated, unpriced, refused, failed, overQuota, overBudget, overrun, costMicroDollars, units, ...counts } = row
   const costUsd = costMicroDollars === null ? {} : { costUsd: toDollars(costMicroDollars) }
   const otherUnits = Object.keys(units).length === 0 ? {} : { units }
   const what = Object.fromEntries(by.map((name, index) => [name, values[index] ?? '']))
@@ -89,6 +89,9 @@ function usageView(by: readonly UsageDimension[], row: UsageRow): Record<string,
     failedCalls: failed,
     estimatedCalls: estimated,
     unpricedCalls: unpriced,
+    overQuotaCalls: overQuota,
+    overBudgetCalls: overBudget,
+    overrunCalls: overrun,
     ...costUsd,
   }
 }
@@ -108,6 +111,9 @@ function usageTable(by: readonly UsageDimension[], rows: readonly UsageRow[]): s
     { title: 'CALLS', value: row => row.calls, right: true },
     ...sometimes('REFUSED', row => row.refused),
     ...sometimes('FAILED', row => row.failed),
+    ...sometimes('OVER QUOTA', row => row.overQuota),
+    ...sometimes('OVER BUDGET', row => row.overBudget),
+    ...sometimes('OVERRUN', row => row.overrun),
     { title: 'INPUT', value: row => row.inputTokens, right: true },
     { title: 'CACHED', value: row => row.cachedInputTokens, right: true },
     { title: 'OUTPUT', value: row => row.outputTokens, right: true },
@@ -134,13 +140,16 @@ const counts = [
 
 function usageCsv(by: readonly UsageDimension[], rows: readonly UsageRow[]): string {
   return csv([
-    [...by, ...counts, 'units', 'estimatedCalls', 'unpricedCalls', 'costUsd'],
+    [...by, ...counts, 'units', 'estimatedCalls', 'unpricedCalls', 'overQuotaCalls', 'overBudgetCalls', 'overrunCalls', 'costUsd'],
     ...rows.map(row => [
       ...row.values,
       ...counts.map(name => row[name]),
       unitsText(row),
       row.estimated,
       row.unpriced,
+      row.overQuota,
+      row.overBudget,
+      row.overrun,
       row.costMicroDollars === null ? null : formatDollars(row.costMicroDollars),
     ]),
   ])

@@ -261,4 +261,13 @@ export const migrations: readonly Migration[] = [
     PRIMARY KEY (tenant, fromMs)
   ) STRICT, WITHOUT ROWID;
   `,
+  // calls that only watched limits would have refused, and that took more than was held
+  `
+  ALTER TABLE hourly ADD COLUMN overQuota INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE hourly ADD COLUMN overBudget INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE hourly ADD COLUMN overrun INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE daily ADD COLUMN overQuota INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE daily ADD COLUMN overBudget INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE daily ADD COLUMN overrun INTEGER NOT NULL DEFAULT 0;
+  `,
 ]

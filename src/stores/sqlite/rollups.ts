@@ -13,6 +13,9 @@ export const sums = [
   'estimated',
   'unpriced',
   'priced',
+  'overQuota',
+  'overBudget',
+  'overrun',
   'inputTokens',
   'outputTokens',
   'cachedInputTokens',
@@ -28,6 +31,13 @@ type Sum = (typeof sums)[number]
 /** Adds up without end: a sum that passes what a whole number of the driver's can be stays there, where SQLite's `sum` would fail, and with it everybody's report. */
 export const mostSum = Number.MAX_SAFE_INTEGER
 const summed = (name: string) => `CAST(min(total(${name}), ${mostSum}) AS INTEGER)`
+
+/** Of an entry, what marks it, where it was neither refused nor cut: see `UsageRow`. */
+export const marks = [
+  ['overQuota', 'quota_exhausted'],
+  ['overBudget', 'budget_exhausted'],
+  ['overrun', 'budget_overrun'],
+].map(([name, code]) => [name, `(final AND outcome NOT IN ('refused', 'cut') AND ifnull(errorCode, '') = '${code}')`] as const)
 
 const counted = sums.slice(sums.indexOf('inputTokens'), sums.indexOf('costMicroDollars'))
 
@@ -53,7 +63,8 @@ export function rollupQueries(db: Connection, { write }: Transactions, committed
   const group = db.prepare<[number, number], Group>(
     `SELECT context, hour, unit, firstSeq, lastSeq, priced, ${counted.join(', ')}, costMicroDollars,
        entries * final AS calls, entries * (final AND outcome = 'refused') AS refused, entries * (final AND outcome IN ('failed', 'cut')) AS failed,
-       entries * (usageSource = 'estimated') AS estimated, (entries - priced) * (usageSource <> 'none') AS unpriced
+       entries * (usageSource = 'estimated') AS estimated, (entries - priced) * (usageSource <> 'none') AS unpriced,
+       ${marks.map(([name, isSo]) => `entries * ${isSo} AS ${name}`).join(', ')}
      FROM (
        SELECT context, startedAtMs / ${hourMs} AS hour, ifnull(unit, '') AS unit, count(*) AS entries, min(seq) AS firstSeq, max(seq) AS lastSeq,
          count(costMicroDollars) AS priced, ${[...counted, 'costMicroDollars'].map(name => `${summed(name)} AS ${name}`).join(', ')}

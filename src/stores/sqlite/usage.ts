@@ -1,7 +1,7 @@
 import { type UsageDimension, type UsageFilter, type UsageQuery, type UsageRow, type UsageUnit, usageUnits } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
-import { hourMs, hoursADay, sums } from './rollups.js'
+import { hourMs, hoursADay, marks, sums } from './rollups.js'
 import type { Transactions } from './transactions.js'
 
 const columns: Readonly<Record<UsageFilter, string>> = {
@@ -28,6 +28,7 @@ const fromEntries = `(SELECT seq, startedAtMs, startedAtMs / ${hourMs} AS hour, 
   tenant, ${text('app')} AS app, grantId, ${text('subject')} AS subject, ${text('keyId')} AS keyId, provider, ${text('model')} AS model,
   final AS calls, final AND outcome = 'refused' AS refused, final AND outcome IN ('failed', 'cut') AS failed, usageSource = 'estimated' AS estimated,
   costMicroDollars IS NULL AND usageSource <> 'none' AS unpriced, costMicroDollars IS NOT NULL AS priced,
+  ${marks.map(([name, isSo]) => `${isSo} AS ${name}`).join(', ')},
   inputTokens, outputTokens, cachedInputTokens, cacheWriteInputTokens, reasoningTokens, audioInputTokens, audioOutputTokens, units,
   ifnull(costMicroDollars, 0) AS costMicroDollars FROM ledger)`
 
@@ -152,6 +153,9 @@ function usageRow(by: readonly UsageDimension[], row: SummedRow): UsageRow {
     failed: n('failed'),
     estimated: n('estimated'),
     unpriced: n('unpriced'),
+    overQuota: n('overQuota'),
+    overBudget: n('overBudget'),
+    overrun: n('overrun'),
     inputTokens: n('inputTokens'),
     outputTokens: n('outputTokens'),
     cachedInputTokens: n('cachedInputTokens'),
