@@ -95,6 +95,13 @@ t.test('headers and faults', async t => {
     t.match(headers['content-security-policy'], /sandbox/)
   })
 
+  await t.test('every reply says which line of the ledger is its own, and what soakp added in microseconds', async t => {
+    upstream.use(json({ x: 1 }, 200, [['x-soakp-overhead-us', 'false'], ['x-request-id', 'theirs']]))
+    const { headers } = await chat(daemon, token)
+    t.match(headers['x-soakp-overhead-us'], /^[1-9]\d{0,6}$/)
+    t.equal(headers['x-request-id'], (await home.entries()).at(-1)?.id)
+  })
+
   await t.test('early hints and other news before the reply do no harm', async t => {
     upstream.use(
       raw('HTTP/1.1 102 Processing\r\n\r\n', 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n', whole(200, 'application/json', '{"a":1}')),
