@@ -9,7 +9,7 @@ import { masterKeyPath } from '../vault/master-key.js'
 import { openHome } from '../vault/rotation.js'
 import { createVault, type Vault } from '../vault/vault.js'
 import { type Finding, fail, faultOf, ok, warn } from './finding.js'
-import { checkCertificate, checkDisk, checkIssued, checkMode, checkPort } from './surroundings.js'
+import { checkCertificate, checkDisk, checkIssued, checkMetricsPort, checkMode, checkPort } from './surroundings.js'
 
 /** Looks at a home and its surroundings. Reads only; a fault in one part does not keep it from looking at the others. */
 export async function examine(readSettings: () => Promise<Settings>, now: () => number): Promise<Finding[]> {
@@ -34,7 +34,12 @@ export async function examine(readSettings: () => Promise<Settings>, now: () => 
     keys => ok('master key', `opens the vault (version ${keys.masterKeyVersion})`),
   )
   if (keyring !== undefined) await checkStore(settings, keyring, now, findings)
-  findings.push(await checkCertificate(settings, now()), ...(await checkIssued(settings, now())), await checkPort(settings))
+  findings.push(
+    await checkCertificate(settings, now()),
+    ...(await checkIssued(settings, now())),
+    await checkPort(settings),
+    ...(await checkMetricsPort(settings)),
+  )
   return findings
 }
 

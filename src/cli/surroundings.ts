@@ -74,24 +74,39 @@ export async function checkIssued(settings: Settings, nowMs: number): Promise<Fi
 }
 
 /** Free, or held by a soakp. */
-export async function checkPort(settings: Settings): Promise<Finding> {
-  const { port, host, http } = settings
-  if (port === 0) return ok('port', 'any free one')
+export async function checkPort({ port, host, http }: Settings): Promise<Finding> {
+  return lookAt('port', { host, port, trust: http ? 'http' : 'anyone' }, 'SOAKP_PORT')
+}
+
+/** The same of the door for watchers, where there is one. */
+export async function checkMetricsPort({ metricsListen: at }: Settings): Promise<Finding[]> {
+  return at === undefined ? [] : [await lookAt('metrics', { ...at, trust: 'http' }, 'SOAKP_METRICS_LISTEN')]
+}
+
+interface Place {
+  readonly host: string
+  readonly port: number
+  readonly trust: 'http' | 'anyone'
+}
+
+async function lookAt(check: string, { host, port, trust }: Place, setting: string): Promise<Finding> {
+  if (port === 0) return ok(check, 'any free one')
   const where = `${host}:${port}`
   const unspecified = host === '0.0.0.0' || host === '::'
   try {
     const { status, chunks } = await callSelf({
       host: unspecified ? '127.0.0.1' : host,
       port,
-      trust: http ? 'http' : 'anyone',
+      trust,
       method: 'GET',
       path: '/healthz',
       timeoutMs: patienceMs,
     })
-    for await (const _ of chunks);
-    if (status === 200) return ok('port', `a soakp answers on ${where}`)
+    let said = ''
+    for await (const chunk of chunks) said = `${said}${chunk}`.slice(0, 100)
+    if (status === 200 && said.replace(/\s/g, '') === '{"status":"ok"}') return ok(check, `a soakp answers on ${where}`)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return ok('port', `${where} is free`)
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return ok(check, `${where} is free`)
   }
-  return warn('port', `something that is not soakp holds ${where}`, 'stop it, or choose another port with SOAKP_PORT')
+  return warn(check, `something that is not soakp holds ${where}`, `stop it, or choose another port with ${setting}`)
 }

@@ -103,5 +103,11 @@ t.test('whoever holds the port is told apart: nobody, this soakp, something else
   const other = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1')
   t.teardown(() => other.close())
   await new Promise(resolve => other.once('listening', resolve))
-  t.match(await found((other.address() as AddressInfo).port), { state: 'warn', text: /not soakp/ })
+  const { port } = other.address() as AddressInfo
+  t.match(await found(port), { state: 'warn', text: /not soakp/ })
+  const { all } = await examine(nearHome(home.dir, { SOAKP_PORT: '0', SOAKP_METRICS_LISTEN: `127.0.0.1:${port}` }))
+  t.match(
+    all.find(({ check }) => check === 'metrics'),
+    { state: 'warn', todo: /SOAKP_METRICS_LISTEN/ },
+  )
 })

@@ -133,6 +133,21 @@ t.test('plain HTTP off loopback is refused unless a proxy is trusted', async t =
     t.ok(loadSettings({ env: { SOAKP_HOST: host, SOAKP_HTTP: 'true' }, home }).http, host)
 })
 
+t.test('watchers have a port of their own', async t => {
+  const home = t.testdir()
+  for (const [host, listen] of [
+    ['127.0.0.1', '127.0.0.1:3033'],
+    ['0.0.0.0', '127.0.0.1:3033'],
+    ['127.0.0.1', '[::]:3033'],
+  ] as const)
+    t.match(
+      refusal({ env: { SOAKP_HOST: host, SOAKP_METRICS_LISTEN: listen }, home }).message,
+      /SOAKP_METRICS_LISTEN.*a port of its own/,
+      listen,
+    )
+  t.ok(loadSettings({ env: { SOAKP_METRICS_LISTEN: '127.0.0.2:3033' }, home }))
+})
+
 t.test('each type takes what it says and nothing else', async t => {
   const home = t.testdir()
   const good: Partial<Record<keyof Settings, [string, unknown][]>> = {
@@ -156,6 +171,11 @@ t.test('each type takes what it says and nothing else', async t => {
       ['memory:', 'memory:'],
     ],
     addressRate: [['60/m', '60/m']],
+    metricsListen: [
+      ['127.0.0.1:9464', { host: '127.0.0.1', port: 9464 }],
+      ['[::1]:0', { host: '::1', port: 0 }],
+      ['soakp.internal:1', { host: 'soakp.internal', port: 1 }],
+    ],
     host: [
       ['::', '::'],
       ['soakp.internal', 'soakp.internal'],
@@ -171,6 +191,17 @@ t.test('each type takes what it says and nothing else', async t => {
     SOAKP_MAX_CALLS: ['0', '-1', '1e3'],
     SOAKP_MAX_INSPECTED: ['0', '32 mb', '32mib', '-1'],
     SOAKP_TRUST_PROXY: ['10.0.0.0/33', '::1/129', 'proxy.example', '10.0.0.1/', '10.0.0.1/8/8', 'true'],
+    SOAKP_METRICS_LISTEN: [
+      '9464',
+      ':9464',
+      '127.0.0.1',
+      '127.0.0.1:',
+      '127.0.0.1:65536',
+      '::1:9464',
+      '[127.0.0.1]:1',
+      'http://h:1',
+      'h:1/metrics',
+    ],
     SOAKP_CORS_ORIGINS: ['app.example', 'https://a.example/path', 'null'],
     SOAKP_PUBLIC_URL: ['soakp.example.com', 'ftp://h', 'https://h/path', 'https://h?x', 'https://u:p@h'],
     SOAKP_DATABASE_URL: ['/var/lib/soakp.db', 'soakp.db'],
