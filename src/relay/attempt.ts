@@ -3,7 +3,6 @@ import { SoakpError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
-import { concernsCallOnly, quotaSpent, retryDelayMs } from '../providers/index.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import type { Admission } from './admission.js'
@@ -23,7 +22,7 @@ import type { Ownership } from './ownership.js'
 import type { Book } from './record.js'
 import { toSoakpError } from './refuse.js'
 import type { Rests } from './rests.js'
-import { retryAfterMs } from './retry-after.js'
+import { keyRejected, type ReadTurnedAway } from './turned-away.js'
 import { createUpload } from './upload.js'
 import type { TellVerdict } from './verdicts.js'
 import type { Watch } from './watch.js'
@@ -45,6 +44,7 @@ export interface AttemptsDeps {
   readonly admission: Pick<Admission, 'changeKey'>
   readonly watch: Watch
   readonly tellVerdict: TellVerdict
+  readonly turnedAway: ReadTurnedAway
   readonly keeping: Keeping
   readonly ownership: Ownership
   /** How long the client may leave its reply unread. */
@@ -53,14 +53,12 @@ export interface AttemptsDeps {
   readonly uploadPatienceMs: number
   /** A steady clock, in milliseconds. */
   readonly clock: () => number
-  /** Epoch milliseconds. */
-  readonly now: () => number
 }
 
 type UploadWait = Pick<AttemptsDeps, 'uploadPatienceMs' | 'clock' | 'ownership'>
 
 export function createAttempts(deps: AttemptsDeps): Attempts {
-  const { vault, outbound, book, rests, failover, admission, watch, tellVerdict, patienceMs, uploadPatienceMs, clock, now } = deps
+  const { vault, outbound, book, rests, failover, admission, watch, tellVerdict, turnedAway, patienceMs, uploadPatienceMs, clock } = deps
   const wait = { uploadPatienceMs, clock, ownership: deps.ownership }
   /** Keys whose provider refused to be asked for usage, with the endpoint. */
   const neverAsk = new Set<string>()
@@ -158,40 +156,18 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       again(exchange, key, { status, outcome: 'ok', errorCode: null })
       return 'again'
     }
-    const refused = routeOf(key).provider.keyRefused(status, text)
-    const mayGoElsewhere = refused ? tellRefused(key) : isTurnedAway(exchange, key, status, head, text)
+    const { isRefused, mayGoElsewhere } = turnedAway(exchange, key, status, head, text)
     const next = mayGoElsewhere && exchange.rivals ? failover.next(exchange) : undefined
     const go = (other: KeyRecord | undefined) => {
-      if (other === undefined) return show(exchange, key, refused, head, body)
-      again(exchange, other, { status, outcome: 'ok', errorCode: refused ? 'provider_key_rejected' : null })
+      if (other === undefined) return show(exchange, key, isRefused, head, body)
+      again(exchange, other, { status, outcome: 'ok', errorCode: isRefused ? 'provider_key_rejected' : null })
       return 'again'
     }
     return isPromise(next) ? next.then(go) : go(next)
   }
 
-  function tellRefused(key: KeyRecord): true {
-    tellVerdict(key, 'refused')
-    return true
-  }
-
-  /** Whether another key may fare better. What the reply says of this one is noted. */
-  function isTurnedAway(exchange: Exchange, key: KeyRecord, status: number, head: ReplyHead, text: string): boolean {
-    if (quotaSpent(status, text)) {
-      tellVerdict(key, 'spent')
-      return true
-    }
-    if (status === 429 && !concernsCallOnly(text)) {
-      const statedMs = retryAfterMs(head.headers, now()) ?? retryDelayMs(text)
-      rests.rest(key, restName(exchange), status, statedMs)
-      const { rivals } = exchange
-      if (rivals) rivals.waitMs = Math.min(rivals.waitMs ?? Number.POSITIVE_INFINITY, statedMs ?? 1000)
-      return true
-    }
-    return status === 429 || status === 402 || (status >= 500 && exchange.grant?.record.retry5xx === true)
-  }
-
   function show(exchange: Exchange, key: KeyRecord, refused: boolean, head: ReplyHead, body: Buffer): MaybePromise<SoakpError | undefined> {
-    if (refused) return refusal(exchange)
+    if (refused) return keyRejected(exchange)
     // what cannot be read cannot be cleared of holding the key
     if (head.contentEncoding !== undefined && head.contentEncoding !== 'identity') return new SoakpError('provider_reply_withheld')
     const { provider } = routeOf(key)
@@ -203,12 +179,6 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     start,
     mayAskUsage: exchange => !neverAsk.has(askName(exchange)),
   }
-}
-
-/** Where another key only had to be waited for, the client is told so: it can mend what a refused key cannot. */
-function refusal({ rivals }: Exchange): SoakpError {
-  if (rivals?.waitMs === undefined) return new SoakpError('provider_key_rejected')
-  return new SoakpError('keys_resting', undefined, { retryAfterSeconds: Math.max(1, Math.ceil(rivals.waitMs / 1000)) })
 }
 
 /** Nothing has been read of a body that streams, and it has not been tried twice. */

@@ -26,7 +26,7 @@ import { createChooser } from './choose.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { createFailover } from './failover.js'
 import { inspectForm } from './form.js'
-import { type Head, readHead } from './head.js'
+import { readHead } from './head.js'
 import { type BodyPlan, inspectBody, inspectTarget, inspectUnifiedForm, isRuledForm, planBody } from './inspect.js'
 import { createKeeping } from './keeping.js'
 import { createLearned } from './learned.js'
@@ -37,8 +37,9 @@ import { createBook } from './record.js'
 import { originAllowed, refuseForeignPage, toSoakpError } from './refuse.js'
 import { createRests } from './rests.js'
 import type { Rivals } from './rivals.js'
-import { readSocketHead } from './socket-head.js'
+import { readUpgrade } from './socket-head.js'
 import { createSockets } from './sockets.js'
+import { createTurnedAway } from './turned-away.js'
 import type { UnderWay } from './under-way.js'
 import { addressUnified, openUnified, rulesFor, spokenBy, unifiedName } from './unified.js'
 import type { TellVerdict } from './verdicts.js'
@@ -98,7 +99,10 @@ export function createRelay(deps: RelayDeps): Relay {
   const chooser = createChooser(rests)
   const ownership = createOwnership(deps.store)
   const keeping = createKeeping({ ...deps, learned: createLearned(deps.store, deps.log, deps.now) })
-  const sockets = createSockets({ ...deps, gate: { limits, prices, admission, ownership, keeping }, book, clock })
+  const failover = createFailover({ access, policy, ledger, chooser, clock })
+  const turnedAway = createTurnedAway({ ...deps, rests })
+  const gate = { limits, prices, admission, ownership, keeping }
+  const sockets = createSockets({ ...deps, gate, book, rests, failover, turnedAway, clock })
   const attempts = createAttempts({
     ownership,
     keeping,
@@ -106,14 +110,14 @@ export function createRelay(deps: RelayDeps): Relay {
     outbound,
     book,
     rests,
-    failover: createFailover({ access, policy, ledger, chooser, clock }),
+    failover,
+    turnedAway,
     admission,
     watch: createWatch(limits, prices),
     tellVerdict: deps.tellVerdict,
     patienceMs: settings.idleTimeoutMs,
     uploadPatienceMs: settings.clientTimeoutMs,
     clock,
-    now: deps.now,
   })
 
   const authenticate = createAuthenticator(deps)
@@ -140,7 +144,7 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.provider = findProvider(call.provider)
     const isUnified = exchange.provider === undefined && call.provider === unifiedName
     if (isUnified) exchange.provider = spokenBy(exchange)
-    const head = call.upgrade ? readUpgrade(exchange) : readHead(call.request, looksLikeProviderKey)
+    const head = call.upgrade ? readUpgrade(exchange, looksLikeProviderKey) : readHead(call.request, looksLikeProviderKey)
     exchange.head = head
     if (head.navigates) throw new SoakpError('navigation_refused')
     const grant = authenticate(exchange, head)
@@ -174,14 +178,6 @@ export function createRelay(deps: RelayDeps): Relay {
     exchange.key = key
     exchange.provider = routeOf(key).provider
     return key
-  }
-
-  function readUpgrade(exchange: Exchange): Head {
-    const { call } = exchange
-    const { head, protocols, query } = readSocketHead(call, readHead(call.request, looksLikeProviderKey), looksLikeProviderKey)
-    exchange.protocols = protocols
-    exchange.socketQuery = query
-    return head
   }
 
   /** A call to the unified endpoint becomes one to the provider it names; a list of models is answered here. */

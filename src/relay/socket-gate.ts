@@ -17,7 +17,7 @@ export interface Verdict {
 }
 
 export interface GateDeps extends SocketBudgetDeps, SocketOwnedDeps {
-  readonly admission: Pick<Admission, 'admit'>
+  readonly admission: Pick<Admission, 'admit' | 'changeKey'>
 }
 
 /** Limits ask which model it is, which only a message of the client's will say. */

@@ -1,7 +1,8 @@
 import { SoakpError } from '../errors.js'
 import { asSocketProvider, findProvider, isSocketEndpoint, matchEndpoint } from '../providers/index.js'
 import type { Call } from './call.js'
-import { type Head, tokenOf } from './head.js'
+import type { Exchange } from './exchange.js'
+import { type Head, readHead, tokenOf } from './head.js'
 
 /** What an upgrade says beside its headers. */
 export interface SocketHead {
@@ -43,6 +44,15 @@ export function readSocketHead(call: Call, head: Head, looksReal: (text: string)
   // a token that stands twice is no less secret the second time
   if (protocols.some(name => name === token || looksReal(name))) throw new SoakpError('real_key_sent')
   return { head: { ...head, token, asDpop, proof }, protocols, query }
+}
+
+/** The head of an upgrade; what it says beside its headers is noted in the exchange. */
+export function readUpgrade(exchange: Exchange, looksReal: (text: string) => boolean): Head {
+  const { call } = exchange
+  const { head, protocols, query } = readSocketHead(call, readHead(call.request, looksReal), looksReal)
+  exchange.protocols = protocols
+  exchange.socketQuery = query
+  return head
 }
 
 function readProtocols(offered: readonly string[], found: (token: string) => void): string[] {

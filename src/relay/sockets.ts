@@ -4,7 +4,7 @@ import { tokenOf } from '../access/authenticate.js'
 import type { Policy } from '../access/policy.js'
 import { rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
-import { isPromise, type MaybePromise } from '../lib/maybe.js'
+import { isPromise } from '../lib/maybe.js'
 import type { Outbound } from '../lib/outbound.js'
 import type { Dialling, OpenSocket } from '../lib/outbound-socket.js'
 import type { Secret } from '../lib/secret.js'
@@ -13,16 +13,20 @@ import type { SocketEndpoint } from '../providers/socket.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { routeOf } from './authorize.js'
-import type { Exchange, Stoppable } from './exchange.js'
+import { restName } from './choose.js'
+import type { Ending, Exchange, Stoppable } from './exchange.js'
+import type { Failover } from './failover.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
 import { modelsOfTarget } from './inspect.js'
 import { echoes } from './leaks.js'
 import type { Book } from './record.js'
 import { ownHeaders, toSoakpError } from './refuse.js'
+import type { Rests } from './rests.js'
 import { type ConnectionDeps, SocketConnection } from './socket-connection.js'
 import { awaitsModel, type GateDeps } from './socket-gate.js'
 import { dialRequest } from './socket-request.js'
 import { createMessageJudge, type MessageJudge } from './socket-rules.js'
+import { keyRejected, type ReadTurnedAway } from './turned-away.js'
 import type { TellVerdict } from './verdicts.js'
 
 /** Upgrades that were judged: opens the provider's socket, then answers the client, and keeps both. */
@@ -40,6 +44,9 @@ export interface SocketsDeps {
   readonly outbound: Outbound
   readonly policy: Policy
   readonly book: Pick<Book, 'record' | 'recordAttempt' | 'refuse'>
+  readonly rests: Pick<Rests, 'rest' | 'worked' | 'isEmpty'>
+  readonly failover: Failover
+  readonly turnedAway: ReadTurnedAway
   readonly gate: GateDeps
   readonly tellVerdict: TellVerdict
   readonly settings: { readonly websocketPingMs: number; readonly headTimeoutMs: number }
@@ -57,6 +64,13 @@ const sweepMs = 250
 
 function rowOf({ endpoint }: Exchange): SocketEndpoint | undefined {
   return isSocketEndpoint(endpoint) ? endpoint : undefined
+}
+
+/** What an upgrade was answered instead of 101. */
+interface UpgradeRefusal {
+  readonly status: number
+  readonly reply: ReplyHead
+  readonly body: Buffer
 }
 
 export function createSockets(deps: SocketsDeps): Sockets {
@@ -135,7 +149,11 @@ export function createSockets(deps: SocketsDeps): Sockets {
       isOwned: row?.owns !== undefined && !rules.reachesAll,
     })
     if (routeOf(key).provider.serve) throw new SoakpError('upgrade_refused', 'This provider speaks no WebSocket.')
-    exchange.attempt = 1
+    ask(exchange, key, judge)
+  }
+
+  function ask(exchange: Exchange, key: KeyRecord, judge: MessageJudge): void {
+    exchange.attempt++
     const secret = vault.open(key)
     if (isPromise(secret))
       secret.then(opened => dial(exchange, key, judge, opened)).catch(error => book.refuse(exchange, toSoakpError(error)))
@@ -148,23 +166,28 @@ export function createSockets(deps: SocketsDeps): Sockets {
       throw new SoakpError('client_gone')
     }
     const { origin, request, credential } = dialRequest(exchange, key, secret, { maxMessageBytes, headTimeoutMs: settings.headTimeoutMs })
-    const refuse = (error: SoakpError) => {
+    const over = () => {
       credential.withdraw()
       exchange.under = undefined
+    }
+    const refuse = (error: SoakpError) => {
+      over()
       book.refuse(exchange, error)
     }
     let dialling: Dialling
     try {
       dialling = outbound.dial(origin, key.allowPrivate, request, {
         open: (socket, rawHeaders) => connect(exchange, judge, socket, rawHeaders),
-        refused: (status, rawHeaders, body) => {
+        refused(status, rawHeaders, body) {
+          over()
           const reply = responseHeaders(routeOf(key).provider, [...rawHeaders])
           exchange.upstreamRequestId = reply.upstreamRequestId
-          Promise.resolve(judgeRefusal(key, status, reply, body))
-            .then(error => (error ? refuse(error) : passOn(exchange, status, reply, body)))
-            .catch(error => refuse(toSoakpError(error)))
+          answerRefusal(exchange, key, judge, { status, reply, body }).catch(error => book.refuse(exchange, toSoakpError(error)))
         },
-        fail: error => refuse(toSoakpError(error)),
+        fail(error) {
+          over()
+          unreached(exchange, key, judge, toSoakpError(error)).catch(cause => book.refuse(exchange, toSoakpError(cause)))
+        },
       })
     } catch (error) {
       credential.withdraw()
@@ -176,6 +199,27 @@ export function createSockets(deps: SocketsDeps): Sockets {
         refuse(new SoakpError(reason === 'client_gone' ? 'client_gone' : 'shutting_down'))
       },
     } satisfies Stoppable
+  }
+
+  /** Asks once more, with another key. What came of it so far goes into the ledger as an attempt of its own. */
+  async function again(exchange: Exchange, key: KeyRecord, judge: MessageJudge, soFar: Ending): Promise<void> {
+    if (exchange.recorded) return
+    book.recordAttempt(exchange, soFar)
+    const left = exchange.key
+    exchange.key = key
+    exchange.provider = routeOf(key).provider
+    exchange.upstreamRequestId = null
+    await deps.gate.admission.changeKey(exchange, left, key)
+    ask(exchange, key, judge)
+  }
+
+  /** The provider heard nothing: another host may. */
+  async function unreached(exchange: Exchange, key: KeyRecord, judge: MessageJudge, error: SoakpError): Promise<void> {
+    const isUnreachable = error.code === 'provider_unreachable' && exchange.rivals !== undefined
+    if (isUnreachable) deps.rests.rest(key, '', 0, undefined)
+    const next = isUnreachable ? await deps.failover.next(exchange, true) : undefined
+    if (next) await again(exchange, next, judge, { status: error.status, outcome: 'failed', errorCode: error.code })
+    else book.refuse(exchange, error)
   }
 
   function connect(exchange: Exchange, judge: MessageJudge, upstream: OpenSocket, rawHeaders: readonly string[]): void {
@@ -193,20 +237,27 @@ export function createSockets(deps: SocketsDeps): Sockets {
     exchange.answered = true
     exchange.firstByteMs = Math.round(clock() - exchange.startedAt)
     if (key && key.rejectedAtMs !== null) deps.tellVerdict({ ...key, spentAtMs: null }, 'works')
+    if (key && !deps.rests.isEmpty) deps.rests.worked(key, restName(exchange), call.startedAtMs)
+    // what is named from here on has to be this key's
+    exchange.rivals = undefined
     keep(new SocketConnection(exchange, row, judge, client, upstream, connectionDeps))
   }
 
-  /** What the client is told when the provider does not answer 101. */
-  function judgeRefusal(key: KeyRecord, status: number, reply: ReplyHead, body: Buffer): MaybePromise<SoakpError | undefined> {
-    if (status >= 300 && status < 400) return new SoakpError('provider_redirected')
-    if (status < 400 || status > 599) return new SoakpError('provider_refused_upgrade', `Its status is ${status}.`)
-    const { provider } = routeOf(key)
-    if (provider.keyRefused(status, body.toString('utf8'))) {
-      deps.tellVerdict(key, 'refused')
-      return new SoakpError('provider_key_rejected')
+  /** What becomes of an upgrade that the provider did not answer with 101: another key is tried, or the client told. */
+  async function answerRefusal(exchange: Exchange, key: KeyRecord, judge: MessageJudge, refusal: UpgradeRefusal): Promise<void> {
+    const { status, reply, body } = refusal
+    if (status >= 300 && status < 400) throw new SoakpError('provider_redirected')
+    if (status < 400 || status > 599) throw new SoakpError('provider_refused_upgrade', `Its status is ${status}.`)
+    const { isRefused, mayGoElsewhere } = deps.turnedAway(exchange, key, status, reply, body.toString('utf8'))
+    const next = mayGoElsewhere && exchange.rivals ? await deps.failover.next(exchange) : undefined
+    if (next) {
+      await again(exchange, next, judge, { status, outcome: 'ok', errorCode: isRefused ? 'provider_key_rejected' : null })
+      return
     }
-    const opened = vault.open(key)
-    return isPromise(opened) ? opened.then(secret => echoes(provider, secret, reply, body)) : echoes(provider, opened, reply, body)
+    if (isRefused) throw keyRejected(exchange)
+    const withheld = echoes(routeOf(key).provider, await vault.open(key), reply, body)
+    if (withheld) throw withheld
+    passOn(exchange, status, reply, body)
   }
 
   /** An error of the provider's, in its own words, as of any call. */

@@ -12,8 +12,10 @@ export interface SocketUpstream {
   readonly sockets: ReadonlySet<WebSocket>
   /** What the next upgrades meet. */
   use(script: SocketScript): void
-  /** Answers upgrades without opening them. */
-  refuseWith(answer: ((request: IncomingMessage) => { status: number; body: string; headers?: Record<string, string> }) | undefined): void
+  /** Answers upgrades without opening them, those that it has an answer for. */
+  refuseWith(
+    answer: ((request: IncomingMessage) => { status: number; body: string; headers?: Record<string, string> } | undefined) | undefined,
+  ): void
 }
 
 export type SocketScript = (socket: WebSocket, request: IncomingMessage) => void
