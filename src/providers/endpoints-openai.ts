@@ -8,7 +8,7 @@ const responseModels = json('/model', '/models/*', '/tools/*/model', '/moderatio
 /** What most services of the dialect have in common, relative to the version prefix. */
 export const commonInference: readonly Endpoint[] = [
   endpoint('inference', 'POST /chat/completions', { models: chatModels, includeUsage: true, estimate: true, owns: own.chatMade }),
-  endpoint('inference', 'POST /completions', { models: chatModels, includeUsage: true, estimate: true }),
+  endpoint('inference', 'POST /completions', { models: chatModels, includeUsage: true, estimate: true, prompts: '/prompt/*' }),
   endpoint('inference', 'POST /responses', { models: responseModels, estimate: true, owns: own.responsesMade }),
   endpoint('inference', 'POST /embeddings', { models: json('/model', '/models/*'), estimate: 'input' }),
   endpoint('inference', 'POST /images/generations', { models: json('/model'), bills: 'pictures' }),

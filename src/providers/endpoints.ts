@@ -1,6 +1,6 @@
 import type { Endpoint, EndpointClass, ModelPlace } from './provider.js'
 
-type Extra = Pick<Endpoint, 'includeUsage' | 'estimate' | 'dialect' | 'countsText' | 'bills' | 'perCall' | 'free' | 'owns'> & {
+type Extra = Pick<Endpoint, 'includeUsage' | 'estimate' | 'dialect' | 'countsText' | 'bills' | 'perCall' | 'free' | 'owns' | 'prompts'> & {
   readonly models?: readonly ModelPlace[]
 }
 

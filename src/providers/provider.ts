@@ -63,6 +63,8 @@ export interface Endpoint {
    * word about it is recorded as so many pictures. `sound`: how long the sound in it is. `documents`: how many are ranked, and the question with each.
    */
   readonly bills?: 'pictures' | 'sound' | 'documents'
+  /** JSON pointer of a list each text or list of which is answered by itself, as long as the most output; a list of numbers is one prompt. */
+  readonly prompts?: string
   /** A call that succeeds is billed as one of these, where the reply does not tell. Recorded as estimated. */
   readonly perCall?: UsageUnit
   /** What its calls make, name and list of things that belong to somebody. An account row without it is not tracked. */

@@ -37,6 +37,7 @@ function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
       ...(stream ? [stream] : []),
       ...(endpoint.includeUsage ? streamOptionsPointers : []),
       ...(endpoint.countsText ?? []),
+      ...(endpoint.prompts ? [endpoint.prompts] : []),
       ...(ownership?.pointers ?? []),
     ]
     plan = {
@@ -162,8 +163,9 @@ export function inspectBody(
   let streams = false
   const outputs: Found['value'][] = []
   let choices = 1
+  let prompts = 0
   let characters = 0
-  for (const { pointer, value } of scan.found) {
+  for (const { pointer, value, start } of scan.found) {
     if (plan.models.has(pointer)) {
       if (typeof value === 'string') models.push(bareModel(value, dialect))
       else if (value !== null && rules.limitsModels) throw new SoakpError('model_unknown', `${pointer} is not a text.`)
@@ -173,7 +175,9 @@ export function inspectBody(
       if (value !== null) choices = Math.max(choices, typeof value === 'number' ? value : Number.NaN)
     } else if (plan.texts.has(pointer)) characters += typeof value === 'string' ? codePoints(value) : 0
     else if (pointer === plan.stream) streams = value === true
+    else if (pointer === endpoint.prompts && (typeof value === 'string' || body[start] === openBracket)) prompts++
   }
+  choices *= Math.max(1, prompts)
   if (plan.ownership) look(exchange, plan.ownership, scan.found, body, rules)
   exchange.model = models[0] ?? null
   judgeModels(rules, models, endpoint)
@@ -192,6 +196,8 @@ export function inspectBody(
   }
   return { body, original: body, injectedUsage: false, maxOutput, choices, severalModels, characters: said }
 }
+
+const openBracket = 0x5b
 
 function areDifferent(models: readonly string[]): boolean {
   for (const model of models) if (model !== models[0]) return true

@@ -18,6 +18,7 @@ const pictures: Readonly<Record<string, RegExp>> = {
 /** Members and types that bring in what is not in the body, or let the provider work on by itself: then nothing here bounds the input. `…`: whatever it goes on with. */
 const unboundedNames = [
   'previous_response_id',
+  'prompt_embeds',
   'conversation',
   'file_id',
   'file_url',
@@ -62,13 +63,22 @@ const unbounded = new RegExp(
 )
 
 /** A letter written as an escape: a name that hides from a search for it. */
-const hidden = /\\u00[2-7]/i
+const hidden = /\\u00([2-7][0-9a-f])/gi
+
+/** The text with such letters shown, but for a quote or a backslash, which would be no letter of a name. Not read as JSON: which of two members of one name counts is for the provider to say. */
+function shown(text: string): string {
+  if (!text.includes('\\u00')) return text
+  return text.replace(hidden, (written, code: string) => {
+    const letter = String.fromCharCode(Number.parseInt(code, 16))
+    return letter === '"' || letter === '\\' ? written : letter
+  })
+}
 
 /** The most model tokens that a request can bring in: its bytes, and what its pictures may count as. Undefined: nothing bounds it. */
 export function mostInputTokens(body: Buffer, dialect: string): number | undefined {
   // names are ASCII, whatever the rest of the text is
   const text = body.toString('latin1')
-  const plain = hidden.test(text) ? JSON.stringify(JSON.parse(body.toString('utf8'))) : text
+  const plain = shown(text)
   if (unbounded.test(plain)) return undefined
   return body.length + aroundTokens + picturesIn(plain, dialect) * (pictureTokens[dialect] ?? 50_000)
 }

@@ -1,9 +1,11 @@
 import { SoakpError } from '../errors.js'
 import type { CallFacts } from '../limits/limits.js'
-import type { Prices } from '../prices/prices.js'
+import type { AtMost, Prices } from '../prices/prices.js'
+import type { UsageUnit } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Exchange } from './exchange.js'
 import { mostInputTokens } from './worst-input.js'
+import { worstAsServed } from './worst-tier.js'
 import { mostBilled } from './worst-units.js'
 
 const reading: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
@@ -58,13 +60,15 @@ interface Most {
 
 /** For what is billed by pictures, seconds or searches. */
 function worstBilled(exchange: Exchange, prices: Pick<Prices, 'find'>, quantity: 'microDollars' | 'tokens'): number {
-  const { call, model, grant, endpoint } = exchange
+  const { call, model, grant, endpoint, inspected } = exchange
   const price = prices.find(call.provider, model, call.startedAtMs)
   const most = mostBilled(exchange, price)
   if (quantity === 'tokens') {
     if (most?.maxOutputTokens !== undefined) return most.inputTokens + most.maxOutputTokens * (most.choices ?? 1)
   } else {
-    const worst = (most && price?.worstCase(most)) ?? grant?.record.maxCallMicroDollars
+    const worst =
+      (most && price && worstAsServed(price, most, inspected?.form ? undefined : inspected?.original, call.request.headers)) ??
+      grant?.record.maxCallMicroDollars
     if (worst !== undefined && worst !== null) return worst
     if (!price && model !== null) throw unpriced(model)
   }
@@ -86,11 +90,13 @@ function unpriced(model: string): SoakpError {
 function dollarsOf(exchange: Exchange, prices: Pick<Prices, 'find'>, most: Most | undefined): number | undefined {
   const { endpoint, call, model, inspected } = exchange
   const price = prices.find(call.provider, model, call.startedAtMs)
-  if (!price) return undefined
-  if (most) return price.worstCase(most)
-  if (endpoint?.perCall) return price.worstCase({ inputTokens: 0, maxOutputTokens: 0, units: 1, unit: endpoint.perCall })
-  if (inspected?.characters === undefined) return undefined
-  return price.worstCase({ inputTokens: 0, maxOutputTokens: 0, units: inspected.characters, unit: 'characters' })
+  const atMost = most ?? unitsAtMost(endpoint?.perCall, inspected?.characters)
+  return price && atMost && worstAsServed(price, atMost, inspected?.original, call.request.headers)
+}
+
+function unitsAtMost(perCall: UsageUnit | undefined, characters: number | undefined): AtMost | undefined {
+  if (perCall) return { inputTokens: 0, maxOutputTokens: 0, units: 1, unit: perCall }
+  return characters === undefined ? undefined : { inputTokens: 0, maxOutputTokens: 0, units: characters, unit: 'characters' }
 }
 
 function mostOf({ endpoint, provider, inspected }: Exchange): Most | undefined {

@@ -9,7 +9,7 @@ import { SoakpError } from '../../src/errors.js'
 import { findDialect } from '../../src/providers/index.js'
 import type { Dialect } from '../../src/providers/provider.js'
 import { finalEvent } from '../../src/relay/watch.js'
-import { chat } from '../support/clients.js'
+import { call, chat } from '../support/clients.js'
 import type { Home } from '../support/daemon.js'
 import { chunk, json, lastChunk, openaiChat, openaiEvent, sseHead } from '../support/scripts.js'
 import { makeStage } from '../support/stage.js'
@@ -38,7 +38,7 @@ const ask = (maxTokens: number | undefined, more: Record<string, unknown> = {}) 
 t.test('a budget is charged what the ledger says that calls cost, and what was held beyond that is free again', async t => {
   const { daemon, home, grant } = await makeStage(t)
   const { token, id } = await grant('--all', '--budget', '1usd/month')
-  for (let call = 0; call < 5; call++) t.equal((await chat(daemon, token, { body: ask(1000) })).status, 200)
+  for (let at = 0; at < 5; at++) t.equal((await chat(daemon, token, { body: ask(1000) })).status, 200)
   const costs = (await home.entries()).map(entry => entry.costMicroDollars ?? 0)
   t.ok(costs.every(cost => cost > 0))
   t.match(await shown(home, id), { limit: '1.00usd/month', lost: 0 })
@@ -62,6 +62,28 @@ t.test('a call whose worst cost does not fit is refused before it leaves, and on
   t.equal((await chat(daemon, token, { body: ask(1000) })).status, 200)
 })
 
+t.test('what makes a call dearer than it looks is held for it, and counts towards a limit on output', async t => {
+  const { daemon, grant, upstream } = await makeStage(t)
+  // 10 000 tokens of output are 0.006 usd, and something for the input
+  const { token } = await grant('--all', '--budget', '0.0075usd/d')
+  const served = (tier: string) => chat(daemon, token, { body: ask(10_000, { service_tier: tier }) })
+  t.match((await served('priority')).json().error, { code: 'budget_exhausted', message: /could take 0\.010/ }, 'served first, for more')
+  const many = { path: '/openai/v1/completions', token }
+  const prompts = (prompt: unknown, more: object = {}) => JSON.stringify({ model: 'gpt-4o-mini', max_tokens: 1000, prompt, ...more })
+  const ten = Array.from({ length: 10 }, () => 'a')
+  for (const body of [prompts([...ten, ...ten]), prompts(ten, { n: 2 }), prompts([...ten, ...ten].map(() => [1, 2]))])
+    t.match(
+      (await call(daemon, { ...many, body })).json().error,
+      { code: 'budget_exhausted', message: /could take 0\.012/ },
+      'each prompt is answered',
+    )
+  const short = (await grant('--all', '--max-output', '5000')).token
+  t.match((await call(daemon, { ...many, token: short, body: prompts(ten) })).json().error, { code: 'output_too_large' })
+  t.equal(upstream.requests.length, 0)
+  t.equal((await call(daemon, { ...many, token: short, body: prompts([1, 2, 3, 4, 5, 6]) })).status, 200, 'numbers are one prompt')
+  t.equal((await served('default')).status, 200)
+})
+
 t.test('what nothing bounds is refused under a budget, unless the grant says what to assume', async t => {
   const { daemon, grant, upstream } = await makeStage(t)
   const { token } = await grant('--all', '--budget', '1usd/d')
@@ -70,6 +92,7 @@ t.test('what nothing bounds is refused under a budget, unless the grant says wha
     { max_tokens: 10, tools: [{ type: 'web_search_preview' }] },
     { max_tokens: 10, messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: { data: '', format: 'wav' } }] }] },
     { max_tokens: 10, n: 'many' },
+    { max_tokens: 10, service_tier: 'a-tier-of-tomorrow' },
   ]
   for (const more of unbounded) {
     const answer = await chat(daemon, token, { body: ask(undefined, more) })
@@ -81,10 +104,12 @@ t.test('what nothing bounds is refused under a budget, unless the grant says wha
     { code: 'cost_unbounded' },
     'a name written otherwise is the same name',
   )
+  const twice = ask(10, { x: 1 }).replace('"x":1', '"tools":[{"type":"\\u0077eb_search_preview"}],"tools":[]')
+  t.match((await chat(daemon, token, { body: twice })).json().error, { code: 'cost_unbounded' }, 'and so is one of two members of one name')
   upstream.use(json({ ...openaiChat, model: 'nobody-knows-this' }))
   const assuming = await grant('--all', '--budget', '1usd/d', '--max-cost-per-call', '0.30')
   const statuses = []
-  for (let call = 0; call < 5; call++)
+  for (let at = 0; at < 5; at++)
     statuses.push((await chat(daemon, assuming.token, { body: ask(10, { model: 'nobody-knows-this' }) })).status)
   t.same(statuses, [200, 200, 200, 429, 429], 'each is charged what was assumed')
 })
