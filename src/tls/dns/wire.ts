@@ -115,37 +115,54 @@ function replyTo(question: DnsQuestion, id: number, bytes: Buffer): DecodedPacke
 /** Names as they are compared: lower case, without a trailing dot. */
 export const plain = (name: string): string => name.toLowerCase().replace(/\.$/, '')
 
+/** How one exchange with a server ends. What comes after the first end is of no use to anybody. */
+interface Ending<T> {
+  answer(value: T): void
+  fail(why: string): void
+}
+
+/**
+ * Resolves with the answer of one exchange, or throws `DnsSilence`: when it failed, when its time is up, when nobody waits any longer. `begin` opens the socket and says
+ * how to close it.
+ */
+function oneExchange<T>(timeoutMs: number, signal: AbortSignal, begin: (ending: Ending<T>) => () => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+      close()
+      settle()
+    }
+    const fail = (why: string) => end(() => reject(new DnsSilence(why)))
+    const stop = () => fail('was not waited for')
+    const close = begin({ answer: value => end(() => resolve(value)), fail })
+    const timer = setTimeout(() => fail(`did not answer within ${timeoutMs / 1000} s`), timeoutMs)
+    signal.addEventListener('abort', stop)
+  })
+}
+
 function overUdp(
-  server: ServerAddress,
+  { host, port }: ServerAddress,
   question: DnsQuestion,
   edns: boolean,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<DecodedPacket> {
-  return new Promise((resolve, reject) => {
+  return oneExchange<DecodedPacket>(timeoutMs, signal, ({ answer, fail }) => {
     const id = randomInt(0x10000)
-    const socket = createSocket({ type: isIPv6(server.host) ? 'udp6' : 'udp4' })
-    const end = (settle: () => void) => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      socket.close()
-      settle()
-    }
-    const fail = (why: string) => end(() => reject(new DnsSilence(why)))
-    const stop = () => fail('was not waited for')
-    const timer = setTimeout(() => fail(`did not answer within ${timeoutMs / 1000} s`), timeoutMs)
-    signal.addEventListener('abort', stop)
+    const socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4' })
     socket.on('message', bytes => {
       const packet = replyTo(question, id, bytes)
-      if (packet !== undefined) end(() => resolve(packet))
+      if (packet !== undefined) answer(packet)
     })
     socket.once('error', error => fail(explain(error)))
     // a connected socket takes datagrams from that server alone, and learns that nobody listens there
-    socket.connect(server.port, server.host, () => {
+    socket.connect(port, host, () => {
       socket.send(packetOf(question, id, edns), error => {
         if (error) fail(explain(error))
       })
     })
+    return () => void socket.close()
   })
 }
 
@@ -164,19 +181,9 @@ async function overTcp(
 
 /** Sends one message over TCP and resolves with the one that comes back. Throws `DnsSilence`. */
 export function exchangeTcp({ host, port }: ServerAddress, message: Buffer, timeoutMs: number, signal: AbortSignal): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
+  return oneExchange<Buffer>(timeoutMs, signal, ({ answer, fail }) => {
     const socket = connect({ host, port })
     const received: Buffer[] = []
-    const end = (settle: () => void) => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      socket.destroy()
-      settle()
-    }
-    const fail = (why: string) => end(() => reject(new DnsSilence(why)))
-    const stop = () => fail('was not waited for')
-    const timer = setTimeout(() => fail(`did not answer within ${timeoutMs / 1000} s`), timeoutMs)
-    signal.addEventListener('abort', stop)
     socket.on('connect', () => {
       const length = Buffer.alloc(2)
       length.writeUInt16BE(message.length)
@@ -185,10 +192,11 @@ export function exchangeTcp({ host, port }: ServerAddress, message: Buffer, time
     socket.on('data', chunk => {
       received.push(chunk)
       const bytes = Buffer.concat(received)
-      if (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE(0)) end(() => resolve(bytes.subarray(2, 2 + bytes.readUInt16BE(0))))
+      if (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE(0)) answer(bytes.subarray(2, 2 + bytes.readUInt16BE(0)))
     })
     socket.once('error', error => fail(explain(error)))
     socket.once('close', () => fail('closed the connection without an answer'))
+    return () => void socket.destroy()
   })
 }
 
