@@ -16,7 +16,7 @@ export interface Proof {
 }
 
 /** Longest proof looked at. */
-export const maxProofLength = 2048
+const maxProofLength = 2048
 
 interface Algorithm {
   /** Members of the public key that its thumbprint is made of, in the order of RFC 7638, with what they have to be; `true`: 32 bytes. */

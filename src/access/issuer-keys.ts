@@ -121,9 +121,9 @@ export interface IssuerKeyCache {
 }
 
 /** At most one question in so long, whatever comes: unknown names of keys cost the issuer nothing. */
-export const askAgainMs = 30_000
+const askAgainMs = 30_000
 /** How long known keys go on while the issuer cannot be reached. */
-export const outlastMs = 86_400_000
+const outlastMs = 86_400_000
 
 interface Known {
   found: Published | undefined

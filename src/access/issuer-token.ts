@@ -8,7 +8,7 @@ import { isThumbprint } from './dpop-proof.js'
 import { asymmetric, type IssuerKeys } from './issuer-keys.js'
 
 /** Longest JWT of an issuer looked at: some carry profiles. */
-export const maxIssuerTokenLength = 8192
+const maxIssuerTokenLength = 8192
 
 /** How far the issuer's clock and ours may lie apart. */
 const toleranceSeconds = 60

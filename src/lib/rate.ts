@@ -13,11 +13,3 @@ export function parseRate(text: string): Rate | undefined {
   const count = Number(digits)
   return count > 0 ? { count, windowMs: windows[window as keyof typeof windows] } : undefined
 }
-
-/** The inverse of `parseRate`; a window that is no unit is written in milliseconds and only for people. */
-export function formatRate(rate: Rate): string {
-  for (const unit of ['s', 'm', 'h', 'd'] as const) {
-    if (rate.windowMs === windows[unit]) return `${rate.count}/${unit}`
-  }
-  return `${rate.count}/${rate.windowMs}ms`
-}

@@ -18,7 +18,7 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
   return seconds ? { ...noUsage, ...seconds } : soFar
 }
 
-export const assemblyaiDialect: Dialect = {
+const assemblyaiDialect: Dialect = {
   name: 'assemblyai',
   errorBody: ({ message, code }) => ({ error: message, code }),
   // the status first: it has to be read with the duration, and what stands behind it is read along

@@ -42,7 +42,7 @@ function readPair(text: string): AwsCredentials {
 }
 
 /** The region in a host of AWS, of VPC endpoints and of China too; us-east-1 where it names none. */
-export function regionOf(origin: string): string {
+function regionOf(origin: string): string {
   const { hostname } = new URL(origin)
   return /(?:^|\.)bedrock[a-z-]*\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.exec(hostname)?.[1] ?? 'us-east-1'
 }

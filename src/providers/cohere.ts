@@ -41,7 +41,7 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
   }
 }
 
-export const cohereDialect: Dialect = {
+const cohereDialect: Dialect = {
   name: 'cohere',
   errorBody: ({ message, code, requestId }) => ({ id: requestId, message, code }),
   usageMembers: ['usage', 'meta'],

@@ -30,7 +30,7 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
   return seconds || tokens ? { ...(soFar ?? noUsage), ...tokens, ...seconds } : soFar
 }
 
-export const deepgramDialect: Dialect = {
+const deepgramDialect: Dialect = {
   name: 'deepgram',
   errorBody: ({ message, code, requestId }) => ({ err_code: code.toUpperCase(), err_msg: message, request_id: requestId }),
   usageMembers: ['metadata'],

@@ -12,7 +12,7 @@ const dotSegment = /(?:^|\/)\.{1,2}(?:;[^/]*)?(?:\/|$)/
 const escapedByte = /%[0-9a-fA-F]{2}/g
 
 /** One pass of percent-decoding, byte by byte as Latin-1: what matters here is all ASCII. */
-export function decodeOnce(path: string): string {
+function decodeOnce(path: string): string {
   return path.includes('%') ? path.replace(escapedByte, code => String.fromCharCode(Number.parseInt(code.slice(1), 16))) : path
 }
 

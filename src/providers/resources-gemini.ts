@@ -22,7 +22,7 @@ const anywhere = (kind: string, take: RegExp, ...names: string[]): Place[] =>
   names.map(name => ({ kind, in: 'json', at: `/**/${name}`, take }))
 
 /** Whatever a body says of files, caches and stores. */
-export const geminiNames: readonly Place[] = [
+const geminiNames: readonly Place[] = [
   ...anywhere('file', fileName, 'fileUri', 'file_uri', 'fileName', 'file_name', 'uri'),
   ...anywhere('cache', /^(?:.*\/)?([^/]*)$/s, 'cachedContent', 'cached_content'),
   ...anywhere('interaction', /^(?:.*\/)?([^/]*)$/s, 'previousInteractionId', 'previous_interaction_id'),

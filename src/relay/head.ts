@@ -23,16 +23,6 @@ export interface Head {
   readonly connectionNames: readonly string[]
 }
 
-/** Headers in which SDKs put a provider's key, and so an access token. */
-export const tokenHeaders: ReadonlySet<string> = new Set([
-  'authorization',
-  'x-api-key',
-  'api-key',
-  'x-goog-api-key',
-  'xi-api-key',
-  'x-subscription-token',
-])
-
 const schemes: ReadonlySet<string> = new Set(['bearer', 'token', 'key', 'deepl-auth-key', 'dpop'])
 const usualConnectionNames: ReadonlySet<string> = new Set(['keep-alive', 'close', 'upgrade', 'te', 'http2-settings'])
 const none: readonly string[] = []

@@ -100,7 +100,7 @@ function toSoakpError(error: FastifyError | SoakpError): SoakpError {
 }
 
 /** A URL as it may be logged: names of query parameters, no values. */
-export function loggedUrl(url: string): string {
+function loggedUrl(url: string): string {
   const at = url.indexOf('?')
   if (at === -1) return url
   return `${url.slice(0, at)}?${url

@@ -9,7 +9,7 @@ const defaultSweepMs = 20_000
 /** A session without streams is closed after this many sweeps. */
 const idleSweeps = 4
 
-export const http2Limits = { maxResets, maxStreams: 100, maxHeaderBytes: 32_768 } as const
+const http2Limits = { maxResets, maxStreams: 100, maxHeaderBytes: 32_768 } as const
 
 export interface Http2Sessions {
   /** Takes over a connection on which the client chose `h2`. */

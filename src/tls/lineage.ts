@@ -57,7 +57,7 @@ export function checkLineageName(name: string): void {
   })
 }
 
-export function lineageFiles(folder: string): LocalFiles {
+function lineageFiles(folder: string): LocalFiles {
   return {
     cert: join(folder, 'cert.pem'),
     chain: join(folder, 'chain.pem'),

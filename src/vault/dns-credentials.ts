@@ -20,7 +20,7 @@ const ivBytes = 12
 const tagBytes = 16
 
 /** `dns-credentials.json` in the home, 0600: credentials of DNS providers, each sealed to its provider and variable under a key of its own purpose. */
-export function credentialsPath(home: string): string {
+function credentialsPath(home: string): string {
   return join(home, 'dns-credentials.json')
 }
 

@@ -57,7 +57,7 @@ export function createMasterKey(file: string): KeyObject {
 }
 
 /** `from` names where the text stood. The caller wipes `text`. */
-export function parseMasterKey(text: Uint8Array, from: string): KeyObject {
+function parseMasterKey(text: Uint8Array, from: string): KeyObject {
   const key = decodeKeyText(text)
   try {
     if (key === undefined) throw weak(from, 'it is neither 64 hex digits, nor 43 base64url characters, nor 32 bytes')

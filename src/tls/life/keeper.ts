@@ -111,7 +111,7 @@ function choicesOf(wishes: CertificateWishes, authorities: readonly Authority[])
   }))
 }
 
-export function dnsOptionsOf({ dns }: Pick<KeeperDeps, 'dns'>, { proof }: Pick<CertificateWishes, 'proof'>): DnsOptions {
+function dnsOptionsOf({ dns }: Pick<KeeperDeps, 'dns'>, { proof }: Pick<CertificateWishes, 'proof'>): DnsOptions {
   return proof.type === 'dns-01' && proof.resolvers.length > 0 ? { ...dns, dnsResolvers: proof.resolvers } : dns
 }
 

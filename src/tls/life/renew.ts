@@ -63,7 +63,7 @@ export function renew(deps: KeeperDeps, options: RenewOptions = {}): Promise<Ren
 }
 
 /** The same, by whoever holds the lock. */
-export async function renewHeld(deps: KeeperDeps, { name, force = false, dryRun = false }: RenewOptions): Promise<RenewalReport> {
+async function renewHeld(deps: KeeperDeps, { name, force = false, dryRun = false }: RenewOptions): Promise<RenewalReport> {
   const { certsDir, run } = deps
   await cleanUpDns(deps)
   const broken: Renewal[] = []
