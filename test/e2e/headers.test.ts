@@ -96,7 +96,12 @@ t.test('headers and faults', async t => {
   })
 
   await t.test('every reply says which line of the ledger is its own, and what soakp added in microseconds', async t => {
-    upstream.use(json({ x: 1 }, 200, [['x-soakp-overhead-us', 'false'], ['x-request-id', 'theirs']]))
+    upstream.use(
+      json({ x: 1 }, 200, [
+        ['x-soakp-overhead-us', 'false'],
+        ['x-request-id', 'theirs'],
+      ]),
+    )
     const { headers } = await chat(daemon, token)
     t.match(headers['x-soakp-overhead-us'], /^[1-9]\d{0,6}$/)
     t.equal(headers['x-request-id'], (await home.entries()).at(-1)?.id)
