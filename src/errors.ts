@@ -87,6 +87,7 @@ export const errors = {
   cost_unbounded: { status: 403, exit: 77, text: 'There is a budget, and the most that this call can cost is not known.' },
 
   // keys, grants
+  batch_not_found: { status: 404, exit: 66, text: 'No such batch under way.' },
   call_not_found: { status: 404, exit: 66, text: 'No such call in the ledger.' },
   price_not_found: { status: 404, exit: 66, text: 'No such price.' },
   key_not_found: { status: 404, exit: 66, text: 'No such key.' },
@@ -120,6 +121,11 @@ export const errors = {
   provider_broke_off: { status: 502, exit: 69, text: 'The provider broke off its reply.', retry: true },
   provider_redirected: { status: 502, exit: 69, text: 'The provider answered with a redirect, which is never followed.' },
   provider_refused_upgrade: { status: 502, exit: 69, text: 'The provider did not open the WebSocket.' },
+  batch_unread: {
+    status: 502,
+    exit: 69,
+    text: 'What a batch used, or a part of it, could not be read from the provider: what was held for it is charged.',
+  },
   client_gone: { status: 499, exit: 1, text: 'The client went away.' },
   client_timeout: { status: 408, exit: 1, text: 'The request body did not arrive in time.' },
 

@@ -20,6 +20,7 @@ import { createGuessing, type Guessing } from './limits/guessing.js'
 import { createLimits, type Limits } from './limits/limits.js'
 import { createPrices, type Prices } from './prices/prices.js'
 import { findProvider, providerId, providers } from './providers/index.js'
+import { type BatchPoller, createBatchPoller } from './relay/batch-poll.js'
 import { keepLater } from './relay/owned-later.js'
 import { createRelay, type Relay } from './relay/relay.js'
 import { unifiedName } from './relay/unified.js'
@@ -54,6 +55,8 @@ export interface Soakp {
   /** Of the ledger; begun by whoever serves. */
   readonly upkeep: Upkeep
   readonly outage: Outage
+  /** Looks after work that providers do later; begun by whoever serves. */
+  readonly batches: BatchPoller
   /** Asks the provider; records a refusal or its end on the key. */
   verifyKey(record: KeyRecord): Promise<KeyVerdict>
   close(): Promise<void>
@@ -109,12 +112,14 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
     log,
     now,
   })
+  const batches = createBatchPoller({ store, vault, outbound, prices, limits, log, now })
   return {
     settings,
     instanceId,
     store,
     vault,
     ...opening,
+    batches,
     policy,
     limits,
     prices,

@@ -36,8 +36,14 @@ const cr = 13
 
 type State = 'preamble' | 'delimiter' | 'headers' | 'content' | 'epilogue'
 
+/** A field whose content is looked at as it passes, however long it is. */
+export interface PassedField {
+  readonly name: string
+  take(bytes: Buffer): void
+}
+
 /** `contentType` as it was sent. `tellsParts`: only for forms that are read whole, since there is one for each few bytes. Parsers differ where a form is not written by the book; what is not, is a fault here. */
-export function createFormScan(contentType: string, wanted: ReadonlySet<string>, tellsParts = false): FormScan {
+export function createFormScan(contentType: string, wanted: ReadonlySet<string>, tellsParts = false, passed?: PassedField): FormScan {
   const boundary = boundaryOf(contentType)
   const mark = Buffer.from(`\n--${boundary ?? ''}`)
   const values = new Map<string, string>()
@@ -51,6 +57,8 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>,
   let rest: Buffer = Buffer.from('\r\n')
   let field: string | undefined
   let value: Buffer[] = []
+  let isPassed = false
+  let passes = 0
   let fault = boundary === undefined ? 'the form has no boundary' : undefined
 
   function feed(chunk: Buffer): string | undefined {
@@ -129,17 +137,21 @@ export function createFormScan(contentType: string, wanted: ReadonlySet<string>,
 
   function enter(name: string): void {
     field = wanted.has(name) ? name : undefined
+    isPassed = name === passed?.name
+    if (isPassed && ++passes > 1) fault = 'ambiguous'
     if (field === undefined && [...wanted].some(one => one === name.trim().toLowerCase())) fault = 'ambiguous'
     if (field !== undefined && values.has(field)) fault = 'ambiguous'
   }
 
   function keep(bytes: Buffer): void {
+    if (isPassed && state === 'content' && bytes.length > 0) passed?.take(bytes)
     if (field === undefined || bytes.length === 0) return
     value.push(bytes)
     if (value.reduce((sum, piece) => sum + piece.length, 0) > mostValueBytes) fault = 'a field is longer than it can be'
   }
 
   function finishField(): void {
+    isPassed = false
     if (field === undefined) return
     const whole = Buffer.concat(value)
     values.set(field, whole.toString('utf8'))

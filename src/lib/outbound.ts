@@ -164,6 +164,10 @@ export interface AskOptions {
   readonly timeoutMs: number
   /** How much of the reply is read; 64 KB unless told. */
   readonly mostBytes?: number
+  /** Gets the body of a reply with status 200 piece by piece, instead of the answer. */
+  readonly take?: (piece: Buffer) => void
+  /** Ends it early. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface Answer {
@@ -171,6 +175,7 @@ export interface Answer {
   readonly body: string
   /** The header, or empty. */
   readonly cacheControl: string
+  readonly retryAfter: string
   /** False: it went on, and was not read further. */
   readonly whole: boolean
 }
@@ -188,13 +193,17 @@ export async function askBytes(pool: Pool, options: AskOptions): Promise<Omit<An
     path: options.path,
     headers: [...options.headers],
     body: options.body ?? null,
-    signal: AbortSignal.timeout(options.timeoutMs),
+    signal: options.signal
+      ? AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)])
+      : AbortSignal.timeout(options.timeoutMs),
   })
   const pieces: Buffer[] = []
   const mostBytes = options.mostBytes ?? 64 * 1024
   let size = 0
+  const take = statusCode === 200 ? options.take : undefined
   for await (const piece of body) {
-    pieces.push(piece as Buffer)
+    if (take) take(piece as Buffer)
+    else pieces.push(piece as Buffer)
     size += (piece as Buffer).length
     if (size > mostBytes) break
   }
@@ -203,6 +212,7 @@ export async function askBytes(pool: Pool, options: AskOptions): Promise<Omit<An
     status: statusCode,
     body: Buffer.concat(pieces),
     cacheControl: String(cacheControl ?? ''),
+    retryAfter: String(headers['retry-after'] ?? ''),
     whole: size <= mostBytes,
   }
 }

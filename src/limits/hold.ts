@@ -81,6 +81,13 @@ export class Hold {
     }
   }
 
+  /** Takes what is held of budgets out: the call's end settles it no more. */
+  takeBudgets(): readonly HeldCount[] {
+    const { budgets } = this
+    this.#counts = this.#counts.filter(({ counter }) => counter.quantity === 'calls')
+    return budgets
+  }
+
   addGauge(held: HeldGauge): void {
     held.gauge.open++
     this.#gauges.push(held)

@@ -6,12 +6,25 @@ import type { SliceStore } from '../stores/slices.js'
 import { type Calendars, createCalendars } from './calendars.js'
 import { Gauges } from './gauges.js'
 import { Hold, type Spent } from './hold.js'
+import { type Parked, parkHold } from './park.js'
 import { type RateState, SlidingWindow } from './rate.js'
 import { exhausted, tooFast, tooMany } from './refusals.js'
-import { type Asks, asksOf, type CounterRule, type LimitedGrant, type Need, type Plan, planOf, quotasOf, type Rule } from './rules.js'
+import {
+  type Asks,
+  asksOf,
+  type CounterRule,
+  type LimitedGrant,
+  type ModelRule,
+  type Need,
+  type Plan,
+  planOf,
+  quotasOf,
+  type Rule,
+} from './rules.js'
 import { type Changes, createSlices } from './slices.js'
 
 export { Hold, type Spent } from './hold.js'
+export type { Parked } from './park.js'
 export type { LimitedGrant } from './rules.js'
 
 /** What is known of a call once its body was looked at. */
@@ -19,10 +32,12 @@ export interface CallFacts {
   readonly keyId: string
   /** `null`: it names none, or none that can be told. */
   readonly model: string | null
+  /** It names several, and what each of them can take is known. */
+  readonly models?: readonly string[]
   /** Calls of this kind can name a model, so that one that cannot be told must not pass a limit on models. */
   readonly mayNameModel: boolean
-  /** The most it can consume, asked for only under a budget. Throws where that has no bound. */
-  worst(quantity: 'microDollars' | 'tokens'): number
+  /** The most it can consume, with the models that `matches` takes, asked for only under a budget. Throws where that has no bound. */
+  worst(quantity: 'microDollars' | 'tokens', matches?: (model: string) => boolean): number
 }
 
 export interface Limits {
@@ -41,6 +56,12 @@ export interface Limits {
   cover(hold: Hold, spent: Spent): MaybePromise<SoakpError | undefined>
   /** Holds more, up to these amounts. Throws or rejects as `admit`; what is held so far stays held. */
   raise(hold: Hold, to: Spent): MaybePromise<void>
+  /** What is held of budgets goes over to something that outlives this process: the call's end settles it no more. Undefined: nothing is held. */
+  park(hold: Hold): Parked | undefined
+  /** What is held of budgets is given back, before the call's end. */
+  free(hold: Hold): void
+  /** The store has changed what others have of these counters. */
+  forget(counters: readonly string[]): void
   /** Where the nearest limit stands that counts calls; nothing is taken. Undefined: there is none. */
   look(grant: LimitedGrant, limits?: readonly LimitRecord[]): RateState | undefined
   /** What calls have left of counters, for the commit that holds their entries. */
@@ -203,25 +224,32 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
       return nearest
     },
 
+    park: hold => parkHold(hold, slices.park),
+    free(hold) {
+      for (const { slice, amount } of hold.takeBudgets()) slices.settle(slice, amount, 0)
+    },
+
+    forget: slices.forget,
     takeChanges: slices.takeChanges,
     close: slices.close,
   }
 }
 
 /** Those that count calls of this model. Throws `model_unknown` where that cannot be told. */
-function rulesFor(rules: Plan['models'], { model, mayNameModel }: CallFacts): readonly Rule[] {
+function rulesFor(rules: Plan['models'], { model, models, mayNameModel }: CallFacts): readonly Rule[] {
   if (rules.length === 0) return rules
+  if (models) return rules.filter(rule => models.some(rule.matches))
   if (model !== null) return rules.filter(rule => rule.matches(model))
   const [rule] = rules
   if (!mayNameModel || !rule) return []
   throw new SoakpError('model_unknown', `${rule.whose} is limited, and this call names no model.`)
 }
 
-function addBudgets(needs: Need[], rules: readonly Rule[], facts: CallFacts): void {
+function addBudgets(needs: Need[], rules: readonly (Rule & Partial<Pick<ModelRule, 'matches'>>)[], facts: CallFacts): void {
   for (const rule of rules) {
     for (const counter of rule.budgets) {
       const { quantity } = counter
-      const amount = quantity === 'calls' ? 1 : facts.worst(quantity)
+      const amount = quantity === 'calls' ? 1 : facts.worst(quantity, rule.matches)
       needs.push({ rule, counter, amount })
     }
   }

@@ -27,6 +27,8 @@ export interface Rule {
   readonly budgets: readonly CounterRule[]
   /** Quotas and budgets refuse nothing. */
   readonly shadow: boolean
+  /** A glob: it counts the calls of these models; empty: all. */
+  readonly model: string
 }
 
 /** One that counts the calls of some models only. */
@@ -107,6 +109,7 @@ function ruleOf(kind: LimitKind, tenant: string, subject: string, limit: Limit, 
     quotas: counterRules(tenant, name, limit.quotas, parseQuota),
     budgets: counterRules(tenant, name, limit.budgets, parseBudget),
     shadow,
+    model,
   }
 }
 

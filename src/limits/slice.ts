@@ -1,4 +1,28 @@
+import type { WindowName } from '../lib/terms.js'
 import type { SliceState } from '../stores/slices.js'
+
+/** What a counter is asked for. */
+export interface Wanted {
+  readonly tenant: string
+  readonly counter: string
+  readonly window: WindowName
+  readonly limit: number
+  readonly amount: number
+  /** Take it although it passes the limit: it is only watched. */
+  readonly force: boolean
+}
+
+export interface Held {
+  readonly slice: Slice
+  readonly isHeld: boolean
+}
+
+export interface Changes {
+  readonly instance: string
+  readonly states: readonly SliceState[]
+  /** To be told once they are committed, or not. */
+  done(committed: boolean): void
+}
 
 /** What this process has of one counter in one window. Amounts are calls, micro-dollars or model tokens. */
 export class Slice {
@@ -64,6 +88,22 @@ export class Slice {
   giveUp(): void {
     this.drawn = this.used + this.held
     this.mostHeld = 0
+    this.limit = -1
+  }
+
+  /** What is held goes over to something else, which is one of the others from now on. */
+  park(amount: number): void {
+    this.held -= amount
+    this.others += amount
+    this.drawn = Math.max(this.used + this.held, this.drawn - amount)
+    // what was taken ahead of need is not held by anybody
+    this.mostHeld = this.unsettled
+  }
+
+  /** Nothing came of it: it is held here again, and has to be drawn anew. */
+  unpark(amount: number): void {
+    this.held += amount
+    this.others -= amount
     this.limit = -1
   }
 

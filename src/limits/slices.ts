@@ -1,22 +1,13 @@
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import type { WindowName } from '../lib/terms.js'
 import { isStoreTrouble, type Outage } from '../stores/outage.js'
 import type { ClaimAnswer, SliceState, SliceStore } from '../stores/slices.js'
 import type { Calendars } from './calendars.js'
 import { beatMs, createLease } from './lease.js'
 import { createHoldMeanwhile } from './meanwhile.js'
-import { Slice } from './slice.js'
+import { type ParkedParts, type Part, parkParts } from './park.js'
+import { type Changes, type Held, Slice, type Wanted } from './slice.js'
 
-/** What a counter is asked for. */
-export interface Wanted {
-  readonly tenant: string
-  readonly counter: string
-  readonly window: WindowName
-  readonly limit: number
-  readonly amount: number
-  /** Take it although it passes the limit: it is only watched. */
-  readonly force: boolean
-}
+export type { Changes } from './slice.js'
 
 /** The counters of this process: slices of what all processes share, drawn in the store, used up in memory. */
 export interface Slices {
@@ -27,24 +18,16 @@ export interface Slices {
   hold(wanted: Wanted): MaybePromise<Held>
   /** The call is over: of what was held, `used` is spent; more than was held is spent all the same. */
   settle(slice: Slice, held: number, used: number): void
+  /** What is held by calls goes over to something else that holds it: it is off this process, and among what others have. */
+  park(parts: readonly Part[]): ParkedParts
+  /** What others have of these counters is to be asked anew. */
+  forget(counters: readonly string[]): void
   /** What has changed since the store last heard, for the commit that holds the entries of the calls it is about. Undefined: nothing. */
   takeChanges(): Changes | undefined
   /** Where a counter stands, if this process has used it. */
   look(counter: string): Slice | undefined
   /** Says so to the other processes. No call may be open. */
   close(): Promise<void>
-}
-
-export interface Held {
-  readonly slice: Slice
-  readonly isHeld: boolean
-}
-
-export interface Changes {
-  readonly instance: string
-  readonly states: readonly SliceState[]
-  /** To be told once they are committed, or not. */
-  done(committed: boolean): void
 }
 
 export interface SlicesDeps {
@@ -275,6 +258,12 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
       slice.used = Math.min(slice.used + used, Number.MAX_SAFE_INTEGER)
       // without use there is nothing to write, unless others wait for what is spare
       if (used > 0 || !lease.isAlone) markDirty(slice)
+    },
+
+    park: parts => parkParts(parts, lease.instance, markDirty),
+
+    forget(counters) {
+      for (const slice of slices.values()) if (counters.includes(slice.counter)) slice.limit = -1
     },
 
     takeChanges: () => takeChanges(),

@@ -43,11 +43,11 @@ export function makePrice({ version, provider, model, rates, tiers, contextToken
     rates,
     tiers,
     contextTokens,
-    cost: (use, tier) => total(costOf(tiers.length === 0 ? rates : ratesFor(rates, tiers, use.inputTokens), use), tier),
+    cost: (use, tier) => total(costOf(tiers.length === 0 ? rates : ratesFor(rates, tiers, use.largestInput ?? use.inputTokens), use), tier),
     worstCase(call, tier) {
       let most = mostOf(rates, call, contextTokens)
       for (const size of tiers) {
-        if (size.above >= call.inputTokens) break
+        if (size.above >= (call.largestInput ?? call.inputTokens)) break
         const dearer = mostOf(size.rates, call, contextTokens)
         most = most === undefined || dearer === undefined ? undefined : Math.max(most, dearer)
       }

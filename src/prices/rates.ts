@@ -68,6 +68,9 @@ export interface Consumed {
   readonly imageInputTokens?: number
   readonly imageOutputTokens?: number
   readonly webSearches?: number
+  /** Where the counts are sums of several calls: how many they are, and the largest input of one, by which a tier is told. */
+  readonly calls?: number
+  readonly largestInput?: number
 }
 
 /** The most that a call can consume, as far as its request says. */
@@ -79,6 +82,9 @@ export interface AtMost {
   readonly choices?: number
   readonly units?: number
   readonly unit?: PricedUnit
+  /** As in `Consumed`. */
+  readonly calls?: number
+  readonly largestInput?: number
 }
 
 /**
@@ -87,7 +93,7 @@ export interface AtMost {
  */
 export function costOf(rates: Rates, use: Consumed): number | undefined {
   const { input, output } = rates
-  let sum = rates.request ?? 0
+  let sum = (rates.request ?? 0) * (use.calls ?? 1)
   if (use.inputTokens > 0) {
     if (input === undefined) return undefined
     sum += inputCost(rates, input, use)
@@ -155,7 +161,7 @@ function highest(first: number | undefined, ...others: readonly (number | undefi
 
 /** The most it can cost in pico-dollars: every token at the dearest price that it could have. Undefined without a bound or a price. */
 export function mostOf(rates: Rates, call: AtMost, contextTokens: number | undefined): number | undefined {
-  let sum = rates.request ?? 0
+  let sum = (rates.request ?? 0) * (call.calls ?? 1)
   if (call.inputTokens > 0 && !(call.units && rates.input === undefined)) {
     const rate = highest(rates.input, rates.cachedInput, rates.cacheWrite, rates.cacheWriteHour, rates.audioInput, rates.imageInput)
     if (rate === undefined) return undefined

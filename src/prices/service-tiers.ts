@@ -45,6 +45,9 @@ const groq: readonly TierRow[] = [
   { tier: 'batch', factor: 0.5 },
 ]
 
+/** https://docs.mistral.ai/studio-api/batch-processing as of 2026-11. */
+const mistral: readonly TierRow[] = [{ tier: 'batch', factor: 0.5 }]
+
 const rows: Readonly<Record<string, readonly TierRow[]>> = {
   openai,
   'azure-openai': [{ tier: 'batch', factor: 0.5 }],
@@ -52,6 +55,7 @@ const rows: Readonly<Record<string, readonly TierRow[]>> = {
   gemini: google,
   vertex: google,
   groq,
+  mistral,
 }
 
 /** Undefined: nobody knows what this costs. `tier`: as in `Usage`, several joined by `+`. */

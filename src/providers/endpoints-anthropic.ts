@@ -26,10 +26,11 @@ export const anthropicRows: readonly Endpoint[] = [
   }),
   endpoint('inference', 'GET /models'),
   endpoint('inference', 'GET /models/{model}', { models: inPath }),
-  endpoint('account', '* /messages/batches/**', {
+  endpoint('account', 'POST /messages/batches', {
     models: json('/requests/*/params/model', '/requests/*/params/tools/*/model', '/requests/*/params/fallbacks/*/model'),
     owns: own.messageBatches,
   }),
+  endpoint('account', '* /messages/batches/**', { owns: own.messageBatches }),
   endpoint('account', '* /files/**', { owns: own.anthropicFiles }),
   endpoint('account', '* /skills/**', { owns: own.anthropicSkills }),
   endpoint('account', '* /agents/**', { models: json('/model', '/model/id') }),

@@ -39,8 +39,7 @@ export const commonAccount: readonly Endpoint[] = [
   endpoint('account', 'DELETE /models/*/**'),
   endpoint('account', '* /files/**', { owns: own.files }),
   endpoint('account', '* /uploads/**', { owns: own.uploads }),
-  // the models of a batch stand in a file, so a rule about models refuses it
-  endpoint('account', 'POST /batches', { models: json('/model'), owns: own.batches }),
+  // its models stand in a file, and are judged by what was seen of that
   endpoint('account', '* /batches/**', { owns: own.batches }),
   endpoint('account', '* /fine_tuning/**', { models: json('/model'), owns: own.fineTuning }),
   endpoint('account', '* /fine-tunes/**', { models: json('/model') }),

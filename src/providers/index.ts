@@ -164,6 +164,7 @@ export function customProvider({ id, baseUrl, auth, dialect: name }: CustomProvi
 }
 
 export { formatAuthScheme, parseAuthScheme } from './auth-scheme.js'
+export { type Batch, findBatch, plainId } from './batch.js'
 export { dialects, findDialect } from './dialects.js'
 export { checkPath, type EndpointMatch, matchEndpoint, matchUnderPrefix, pathReadings } from './match.js'
 export { around, type OwnershipPlan, ownershipOf, wayOf } from './ownership.js'

@@ -29,11 +29,12 @@ export const common: readonly Endpoint[] = [...commonInference, ...commonAccount
 /** Anthropic's Messages API, where a service of another dialect offers it too. */
 export const messages: readonly Endpoint[] = [
   ...messagesInference.map(row => ({ ...row, dialect: anthropicDialect })),
-  endpoint('account', '* /messages/batches/**', {
+  endpoint('account', 'POST /messages/batches', {
     models: json('/requests/*/params/model'),
     dialect: anthropicDialect,
     owns: messageBatches,
   }),
+  endpoint('account', '* /messages/batches/**', { dialect: anthropicDialect, owns: messageBatches }),
 ]
 
 /** For services whose models are named `maker/model`: some clients leave the slash as it is. */

@@ -1,3 +1,5 @@
+import type { Batch } from './batch.js'
+
 /**
  * What stays at a provider after a call, found again by an id, and therefore belongs to whoever made it: files, stored replies, batches … As data: a row of a provider's table says
  * which of its calls make such a thing, name one, list them and end one.
@@ -73,6 +75,12 @@ export interface Way {
   readonly when?: readonly Condition[]
   readonly lists?: List
   readonly forgets?: true
+  /** What it makes is work that is done later, and paid for then. */
+  readonly batch?: Batch
+  /** What it makes is a file, which may hold such work: a form, with `purpose` and `file`. */
+  readonly holdsBatch?: true
+  /** Billed with nothing, whatever it sends. */
+  readonly free?: true
 }
 
 /** What a row of a provider's table has to do with things that belong to somebody. */
@@ -100,6 +108,8 @@ interface Conventions {
   /** Where the row's pattern ends before the collection does: what it has of the path. */
   readonly under?: string
   readonly makes?: readonly Made[]
+  readonly batch?: Batch
+  readonly holdsBatch?: true
   /** What every call about one says of others: of a batch, the files it wrote. */
   readonly tells?: readonly Made[]
   readonly list?: List
@@ -108,17 +118,23 @@ interface Conventions {
 }
 
 /** What most are: made by POST, listed by GET, ended by DELETE, and everything beneath an id is its owner's. Ways of one's own are tried first. */
-export function collection(kind: string, root: string, { under, makes, tells, list, names = [], ways = [] }: Conventions): Ownership {
+export function collection(
+  kind: string,
+  root: string,
+  { under, makes, batch, holdsBatch, tells, list, names = [], ways = [] }: Conventions,
+): Ownership {
   const told = tells ? { makes: tells } : {}
+  const later = { ...(batch && { batch }), ...(holdsBatch && { holdsBatch, free: true as const }) }
   return {
     kind,
     root: under ?? root,
     names,
     ways: [
       ...ways,
-      ...(makes ? [{ spec: `POST ${root}`, makes: [...makes, ...(tells ?? [])] }] : []),
+      ...(makes ? [{ spec: `POST ${root}`, makes: [...makes, ...(tells ?? [])], ...later }] : []),
       ...(list ? [{ spec: `GET ${root}`, lists: list, ...told }] : []),
       { spec: `DELETE ${root}/{id}`, forgets: true },
+      ...(batch ? [{ spec: `POST ${root}/{id}/cancel`, ...told, free: true as const }] : []),
       { spec: `* ${root}/{id}/**`, ...told },
     ],
   }

@@ -1,3 +1,4 @@
+import { anthropicBatch } from './batch.js'
 import type { List, Made, Ownership, Place } from './resource.js'
 import { collection, inJson, inQuery } from './resource.js'
 
@@ -55,6 +56,7 @@ export const messagesNamed: Ownership = { kind: 'file', ways: [], names: message
 
 export const messageBatches = collection('messageBatch', '/messages/batches', {
   makes: [{ kind: 'messageBatch', at: '/id' }],
+  batch: anthropicBatch,
   list: list('messageBatch'),
   names: [...messageNames('/requests/*/params'), ...cursors('messageBatch')],
 })

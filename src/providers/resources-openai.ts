@@ -1,3 +1,4 @@
+import { openaiBatch } from './batch.js'
 import type { List, Made, Ownership, Place } from './resource.js'
 import { collection, inJson, inQuery } from './resource.js'
 
@@ -116,12 +117,13 @@ export const completions: Ownership = {
 export const imagesNamed: Ownership = { kind: 'file', ways: [], names: inJson('file', '/images/*/file_id', '/mask/file_id') }
 export const speechNamed: Ownership = { kind: 'voice', ways: [], names: inJson('voice', '/voice/id') }
 
-export const files = collection('file', '/files', { makes: [id('file')], list: list('file'), names: cursors('file') })
+export const files = collection('file', '/files', { makes: [id('file')], holdsBatch: true, list: list('file'), names: cursors('file') })
 
 export const uploads = collection('upload', '/uploads', { makes: [id('upload', 2)], tells: [{ kind: 'file', at: '/file/id' }] })
 
 export const batches = collection('batch', '/batches', {
   makes: [id('batch')],
+  batch: openaiBatch,
   tells: [
     { kind: 'file', at: '/output_file_id' },
     { kind: 'file', at: '/error_file_id' },

@@ -1,8 +1,9 @@
 import type { Policy } from '../access/policy.js'
 import { isPromise } from '../lib/maybe.js'
-import type { Limits } from '../limits/limits.js'
+import type { CallFacts, Limits } from '../limits/limits.js'
 import type { Prices } from '../prices/prices.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
+import { batchFactsOf } from './batch-cost.js'
 import type { Exchange } from './exchange.js'
 import { socketFacts } from './socket-budget.js'
 import { Facts } from './worst.js'
@@ -24,8 +25,12 @@ export interface AdmissionDeps {
 }
 
 export function createAdmission({ limits, policy, prices }: AdmissionDeps): Admission {
-  const facts = (exchange: Exchange, key: KeyRecord) =>
-    exchange.call.upgrade ? socketFacts(exchange, key, prices) : new Facts(exchange, key, prices)
+  function facts(exchange: Exchange, key: KeyRecord): CallFacts {
+    if (exchange.call.upgrade) return socketFacts(exchange, key, prices)
+    if (exchange.batch) return batchFactsOf(exchange, exchange.batch, key, prices)
+    const known = new Facts(exchange, key, prices)
+    return exchange.way?.way.free ? freeOf(known) : known
+  }
 
   return {
     reserve(exchange, record) {
@@ -64,4 +69,9 @@ export function createAdmission({ limits, policy, prices }: AdmissionDeps): Admi
 function keyIdsOf({ key, rivals }: Exchange): readonly string[] {
   if (rivals) return rivals.keys.map(({ id }) => id)
   return key ? [key.id] : []
+}
+
+/** The same, but that it is billed with nothing. */
+function freeOf({ keyId, model, mayNameModel }: CallFacts): CallFacts {
+  return { keyId, model, mayNameModel, worst: () => 0 }
 }

@@ -1,4 +1,4 @@
-import { type AskOptions, ask, type Outbound } from '../lib/outbound.js'
+import { type Answer, type AskOptions, ask, type Outbound } from '../lib/outbound.js'
 import type { StandIn } from '../lib/stand-in.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
@@ -8,19 +8,14 @@ import { addCredential } from './headers.js'
 import { credentialOf, targetOf } from './target.js'
 
 /** A question to a provider. `path` is relative to the provider; headers come on top of those that the provider always gets. */
-export type Question = Pick<AskOptions, 'method' | 'path' | 'body' | 'timeoutMs' | 'mostBytes'> & {
+export type Question = Pick<AskOptions, 'method' | 'path' | 'body' | 'timeoutMs' | 'mostBytes' | 'take' | 'signal'> & {
   readonly headers: Readonly<Record<string, string>>
   /** Another host than the one that calls go to, given that one: see `KeyCheck`. */
   origin?(origin: string): string
 }
 
 /** Asks a provider something on soakp's own behalf, with a key of the vault. Rejects with the network's own errors, `base_url_refused` and `key_unreadable`. */
-export async function askWithKey(
-  record: KeyRecord,
-  question: Question,
-  vault: Pick<Vault, 'open'>,
-  outbound: Outbound,
-): Promise<{ status: number; body: string }> {
+export async function askWithKey(record: KeyRecord, question: Question, vault: Pick<Vault, 'open'>, outbound: Outbound): Promise<Answer> {
   const route = routeOf(record)
   const { provider, auth } = route
   const secret = await vault.open(record)
@@ -47,7 +42,7 @@ async function askWith(
   origin: string,
   outbound: Outbound,
   credential: Pick<StandIn, 'withdraw'>,
-): Promise<{ status: number; body: string }> {
+): Promise<Answer> {
   try {
     return await ask(outbound.pool(origin, record.allowPrivate), options)
   } finally {

@@ -193,14 +193,19 @@ function askName(exchange: Exchange): string {
 /** The body as it leaves: what was read or kept, or the client's own stream, under a rule about models through the gate for forms. */
 function bodyOf(exchange: Exchange, delivery: Delivery, wait: UploadWait): Buffer | NodeJS.ReadableStream | undefined {
   const { head, endpoint, grant, inspected, rivals } = exchange
-  if (inspected) return inspected.body
+  if (inspected) {
+    exchange.batchFile?.add(inspected.body)
+    exchange.batchFile?.end()
+    return inspected.body
+  }
   if (!head?.hasBody || !grant) return undefined
   if (exchange.attempt > 1 && rivals?.kept?.body) return rivals.kept.body
   const kept = keepFor(exchange)
   const rules = rulesOf(grant.record)
   const isForm = head.contentType.startsWith('multipart/form-data')
   const ruled = isForm && isRuledForm(exchange, rules)
-  const upload = createUpload(exchange, wait.uploadPatienceMs, wait.clock, ruled ? undefined : kept)
+  const watchers = [ruled ? undefined : kept, exchange.batchFile].filter(watcher => watcher !== undefined)
+  const upload = createUpload(exchange, wait.uploadPatienceMs, wait.clock, watchers)
   return ruled && endpoint
     ? createForm(exchange, upload, endpoint, { rules, ownership: wait.ownership, refused: error => delivery.fail(error), kept })
     : upload

@@ -6,6 +6,8 @@ import type { Hold } from '../limits/limits.js'
 import type { Charge } from '../prices/prices.js'
 import type { Endpoint, Provider, Usage } from '../providers/provider.js'
 import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
+import type { PlannedBatch } from './batch-cost.js'
+import type { BatchFile } from './batch-file.js'
 import type { Call } from './call.js'
 import type { Head } from './head.js'
 import type { Named, OwnedWay } from './owned.js'
@@ -79,6 +81,10 @@ export interface Exchange extends BagMember {
   named: Named[] | undefined
   /** What the call does with such things, where the reply has to be looked at for it. */
   way: OwnedWay | undefined
+  /** Work that the call makes, to be done and paid for later. */
+  batch: PlannedBatch | undefined
+  /** Reads along what is uploaded, where it may hold such work. */
+  batchFile: BatchFile | undefined
   /** 1 with the first request that leaves. */
   attempt: number
   /** An earlier attempt reached a provider. */
@@ -131,6 +137,8 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     inspected: undefined,
     named: undefined,
     way: undefined,
+    batch: undefined,
+    batchFile: undefined,
     attempt: 0,
     arrived: false,
     bytesIn: 0,

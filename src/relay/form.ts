@@ -132,7 +132,7 @@ function namedInForm(endpoint: Endpoint, fields: ReadonlyMap<string, string>): N
 }
 
 /** The boundary is sensitive to case; `head.contentType` is folded. */
-function rawContentType(exchange: Exchange): string {
+export function rawContentType(exchange: Exchange): string {
   const raw = exchange.call.request.rawHeaders
   for (let at = 0; at < raw.length; at += 2) if ((raw[at] as string).toLowerCase() === 'content-type') return raw[at + 1] as string
   return ''

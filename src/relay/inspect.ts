@@ -12,7 +12,8 @@ import { holds, namedIn } from './owned.js'
 /** How a body is treated on its way out. `read`: into memory, scanned; `stream`: as it comes; `form`: as it comes, the model looked for underway; `none`: there is none. */
 export type BodyPlan = 'read' | 'stream' | 'form' | 'none'
 
-interface Wanted {
+/** What is looked for in the body of a call. */
+export interface Wanted {
   readonly pointers: Pointers
   readonly models: ReadonlySet<string>
   readonly maxOutput: ReadonlySet<string>
@@ -24,7 +25,7 @@ interface Wanted {
 
 const wanted = new WeakMap<Endpoint, Wanted>()
 
-function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
+export function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
   let plan = wanted.get(endpoint)
   if (!plan) {
     const models = endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))

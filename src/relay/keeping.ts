@@ -8,6 +8,8 @@ import type { KeyRecord, OwnedRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
 import { askWithKey } from './ask-with-key.js'
 import { routeOf } from './authorize.js'
+import type { PlannedBatch } from './batch-cost.js'
+import type { Batches } from './batches.js'
 import type { Exchange } from './exchange.js'
 import { type ReplyHead, requestHeaders } from './headers.js'
 import type { Learned } from './learned.js'
@@ -30,6 +32,7 @@ export interface Keeping {
 export interface KeepingDeps {
   readonly store: OwnedStore
   readonly learned: Learned
+  readonly batches: Pick<Batches, 'keep'>
   readonly vault: Pick<Vault, 'open'>
   readonly outbound: Outbound
   readonly log: Pick<Logger, 'error' | 'warn'>
@@ -43,7 +46,7 @@ export const mostHeldBytes = 32 * 1024 * 1024
 const mostPages = 100
 const pagePatienceMs = 30_000
 
-export function createKeeping({ store, learned, vault, outbound, log, now }: KeepingDeps): Keeping {
+export function createKeeping({ store, learned, batches, vault, outbound, log, now }: KeepingDeps): Keeping {
   return {
     holds(exchange, { contentType }) {
       const { way } = exchange
@@ -69,15 +72,31 @@ export function createKeeping({ store, learned, vault, outbound, log, now }: Kee
       if (way.forgets) forget(exchange)
       if (!whole) log.warn({ call: exchange.call.id }, 'a reply is too large to be looked through for ids: what it made is nobody’s')
       const made = whole && way.makes ? madeIn(exchange, way, reply.headers, body, now()) : []
-      return made.length === 0 ? body : kept(made, body)
+      if (made.length === 0) return body
+      return exchange.batch ? keptBatch(exchange, exchange.batch, made, body) : kept(withFacts(exchange, made), body)
     },
+  }
+
+  /** A batch is held for before anybody is told that it is there. */
+  async function keptBatch(
+    exchange: Exchange,
+    batch: PlannedBatch,
+    made: readonly OwnedRecord[],
+    body: Buffer,
+  ): Promise<Buffer | SoakpError> {
+    try {
+      await batches.keep(exchange, batch, made)
+    } catch (cause) {
+      return unwritten(cause)
+    }
+    return kept(made, body)
   }
 
   function kept(records: readonly OwnedRecord[], body: Buffer): Promise<Buffer | SoakpError> {
     return new Promise(resolve => {
       learned.keep(records, error => {
         if (error === undefined) resolve(body)
-        else resolve(new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1, cause: error }))
+        else resolve(unwritten(error))
       })
     })
   }
@@ -171,6 +190,14 @@ interface Where {
 
 interface FoundPage extends Where {
   readonly items: readonly Item[]
+}
+
+const unwritten = (cause: unknown) => new SoakpError('store_unavailable', undefined, { retryAfterSeconds: 1, cause })
+
+/** A file of requests is kept with what they ask for. */
+function withFacts({ batchFile }: Exchange, made: readonly OwnedRecord[]): readonly OwnedRecord[] {
+  const sums = batchFile?.sums
+  return sums ? made.map(record => (record.kind === 'file' ? { ...record, facts: JSON.stringify(sums) } : record)) : made
 }
 
 const reachesAll = ({ grant }: Exchange) => grant !== undefined && rulesOf(grant.record).reachesAll

@@ -50,6 +50,7 @@ export function ownedBy(exchange: Exchange, { kind, take, days }: Made, text: un
     grantId: grant.record.id,
     createdAtMs: now,
     endsAtMs,
+    facts: null,
   }
 }
 

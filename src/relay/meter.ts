@@ -62,7 +62,8 @@ function isUsageChunk(value: unknown): boolean {
 
 const none = (tail?: Buffer): Metered => ({ tail, usage: undefined, model: undefined, source: 'none' })
 
-const unread: Meter = { feed: chunk => chunk, end: () => none() }
+/** For replies that bill nothing. */
+export const unread: Meter = { feed: chunk => chunk, end: () => none() }
 
 type Format = 'sse' | 'lines' | 'frames' | 'json' | 'other'
 

@@ -33,7 +33,7 @@ export function namedAt(place: Place, text: string): Named | undefined {
  * What a body names, by what was found in it in the order it stands there. Throws `invalid_body` where a place holds something else than a text: a careless
  * parser may read an id out of it.
  */
-export function namedIn(plan: OwnershipPlan, found: readonly Found[], body: Buffer, rules: Rules): Named[] | undefined {
+export function namedIn(plan: OwnershipPlan, found: readonly Found[], body: Buffer, rules: Pick<Rules, 'reachesAll'>): Named[] | undefined {
   const named: Named[] = []
   for (let at = 0; at < found.length; at++) {
     const { pointer, value, start } = found[at] as Found

@@ -10,7 +10,7 @@ import type { BodyRoom } from './body-room.js'
 import { isWhole, streamed, type WholeResponse } from './call.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
-import { heldMoney, spentBy } from './settle.js'
+import { heldMoney, mayBeMade, spentBy } from './settle.js'
 import { type UnderWay, underWay } from './under-way.js'
 
 /** Open calls: they are answered once, recorded once, and can be ended. */
@@ -104,12 +104,16 @@ export function createBook({ ledger, tally, policy, prices, room, log, clock }: 
   }
 
   /** What it costs, where it consumed anything and that has a price; what has none costs, under a budget, what was held for it. */
-  function chargeOf(exchange: Exchange, { usage, model: answered, status, final, charge: known }: Ending): Charge | undefined {
+  function chargeOf(exchange: Exchange, ending: Ending): Charge | undefined {
+    const { usage, model: answered, status, final, charge: known } = ending
     if (known) return known
     const { call, model } = exchange
     const charge = usage && prices.charge({ provider: call.provider, requested: model, answered, at: call.startedAtMs }, usage)
     if (final === false) return charge
-    return charge ?? (usage !== undefined || (status < 400 && exchange.attempt > 0) ? heldMoney(exchange) : undefined)
+    return (
+      charge ??
+      (usage !== undefined || (status < 400 && exchange.attempt > 0) || mayBeMade(exchange, ending) ? heldMoney(exchange) : undefined)
+    )
   }
 
   function recordAttempt(exchange: Exchange, ending: Ending): void {

@@ -19,6 +19,7 @@ import { createAdmission } from './admission.js'
 import { createAttempts } from './attempt.js'
 import { createAuthenticator } from './authenticator.js'
 import { authorize, routeOf } from './authorize.js'
+import { createBatches } from './batches.js'
 import { readBody } from './body.js'
 import { BodyRoom } from './body-room.js'
 import { type Call, isWhole } from './call.js'
@@ -71,7 +72,7 @@ export interface RelayDeps {
   readonly tally: Pick<Tally, 'refuse'>
   readonly outbound: Outbound
   readonly tellVerdict: TellVerdict
-  readonly store: Pick<Store, 'putRests' | 'listRests' | 'getKey'> & OwnedStore
+  readonly store: Pick<Store, 'putRests' | 'listRests' | 'getKey' | 'keepBatch'> & OwnedStore
   readonly settings: {
     readonly corsOrigins: readonly string[]
     readonly maxInspectedBytes: number
@@ -98,7 +99,8 @@ export function createRelay(deps: RelayDeps): Relay {
   const rests = createRests({ ...deps, random: Math.random })
   const chooser = createChooser(rests)
   const ownership = createOwnership(deps.store)
-  const keeping = createKeeping({ ...deps, learned: createLearned(deps.store, deps.log, deps.now) })
+  const batches = createBatches({ ...deps, ownership })
+  const keeping = createKeeping({ ...deps, batches, learned: createLearned(deps.store, deps.log, deps.now) })
   const failover = createFailover({ access, policy, ledger, chooser, clock })
   const turnedAway = createTurnedAway({ ...deps, rests })
   const gate = { limits, prices, admission, ownership, keeping }
@@ -166,6 +168,9 @@ export function createRelay(deps: RelayDeps): Relay {
     else sockets.look(exchange)
     const owned = exchange.endpoint?.owns && ownership.admit(exchange)
     if (owned) await owned
+    // work that is done later is judged and held for as a whole
+    const planned = exchange.endpoint?.class === 'account' && !call.upgrade && batches.admit(exchange)
+    if (planned) await planned
     const chosenKey = exchange.rivals ? chosen(exchange, exchange.rivals) : exchange.key
     const admitted = call.upgrade && sockets.awaitsModel(exchange) ? undefined : admission.admit(exchange, chosenKey)
     if (admitted) await admitted

@@ -1,13 +1,14 @@
 import { statedUsage } from '../providers/index.js'
-import type { Dialect } from '../providers/provider.js'
+import type { Dialect, Endpoint } from '../providers/provider.js'
 import { assumedBy, type Exchange } from './exchange.js'
 import type { ReplyHead } from './headers.js'
 import type { StreamLearner } from './made.js'
-import { createMeter, type Meter } from './meter.js'
+import { createMeter, type Meter, unread } from './meter.js'
 
 /** The meter of a call's reply; without a head, of one that never came. */
 export function meterFor(exchange: Exchange, status: number, reply: ReplyHead | undefined, learner: StreamLearner | undefined): Meter {
   const { endpoint, provider, inspected, promptBytes } = exchange
+  if (endpoint?.class === 'account' && tellsOfLater(endpoint)) return unread
   const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
   return createMeter({
     dialect,
@@ -21,4 +22,9 @@ export function meterFor(exchange: Exchange, status: number, reply: ReplyHead | 
     assumed: assumedBy(exchange),
     ...(learner && { onEvent: (data: Buffer) => learner.event(data) }),
   })
+}
+
+/** What a batch used stands in its state and in its results, however often they are read; it is counted once, when the batch has ended. */
+function tellsOfLater({ owns }: Endpoint): boolean {
+  return owns?.ways.some(({ batch, holdsBatch }) => batch !== undefined || holdsBatch) === true
 }

@@ -2,15 +2,20 @@ import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { streamed } from './call.js'
 import type { Exchange } from './exchange.js'
-import type { Kept } from './keep.js'
+
+/** Sees a body pass. */
+export interface Watcher {
+  add(piece: Buffer): void
+  end(): void
+}
 
 const waitingBytes = 64 * 1024
 
 /**
  * A request body on its way out, as it comes. While nothing waits to be taken the client has `patienceMs` for its next piece: it is not held to blame for a
- * provider that reads slowly. What passes is also given to `kept`. What nobody wants any more is read and thrown away, so that the connection can carry a next request.
+ * provider that reads slowly. What passes is also given to `watchers`. What nobody wants any more is read and thrown away, so that the connection can carry a next request.
  */
-export function createUpload(exchange: Exchange, patienceMs: number, clock: () => number, kept?: Kept): Readable {
+export function createUpload(exchange: Exchange, patienceMs: number, clock: () => number, watchers: readonly Watcher[] = []): Readable {
   const request = streamed(exchange.call)
   const response = exchange.call.response as ServerResponse
   const upload = new Readable({
@@ -27,7 +32,7 @@ export function createUpload(exchange: Exchange, patienceMs: number, clock: () =
     },
   })
   function take(piece: Buffer): void {
-    kept?.add(piece)
+    for (const watcher of watchers) watcher.add(piece)
     if (upload.push(piece)) exchange.clientDeadlineAt = clock() + patienceMs
     else {
       exchange.clientDeadlineAt = 0
@@ -40,7 +45,7 @@ export function createUpload(exchange: Exchange, patienceMs: number, clock: () =
     exchange.clientDeadlineAt = 0
     if (request.aborted) upload.destroy()
     else {
-      kept?.end()
+      for (const watcher of watchers) watcher.end()
       upload.push(null)
     }
   })

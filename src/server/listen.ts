@@ -152,11 +152,13 @@ export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, no
   const url = urlOf(soakp, port)
   log.info({ url, host: settings.host, port }, 'listening')
   soakp.upkeep.start()
+  soakp.batches.start()
 
   async function end(): Promise<void> {
     shed.drain()
     listener.drain()
     await relay.drain(settings.shutdownGraceMs)
+    await soakp.batches.stop()
     await soakp.upkeep.stop()
     await close()
   }

@@ -1,5 +1,6 @@
 import { SoakpError } from '../errors.js'
 import { memoryApps } from './memory-apps.js'
+import { memoryBatches } from './memory-batches.js'
 import { memoryLedger } from './memory-ledger.js'
 import { memoryLimits, memorySlices } from './memory-limits.js'
 import { memoryOwned } from './memory-owned.js'
@@ -21,6 +22,7 @@ function openMemory(): Store {
   const prices = new Map<string, PriceRecord>()
   let generation = 1
   const slices = memorySlices()
+  const ledger = memoryLedger(slices)
 
   return {
     policyGeneration: () => generation,
@@ -103,7 +105,8 @@ function openMemory(): Store {
       return removed
     },
 
-    ...memoryLedger(slices),
+    ...ledger,
+    ...memoryBatches({ ...slices, ...ledger }),
 
     putPrice: price => {
       prices.set(`${price.provider}/${price.model} ${price.fromMs}`, structuredClone(price))

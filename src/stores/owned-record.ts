@@ -13,4 +13,6 @@ export interface OwnedRecord {
   readonly createdAtMs: number
   /** When the provider has forgotten it; `null`: it is kept until it is deleted. */
   readonly endsAtMs: number | null
+  /** What was seen of its content when it was made, as JSON: of a batch's requests. `null`: nothing. */
+  readonly facts: string | null
 }

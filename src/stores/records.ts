@@ -11,6 +11,7 @@ export {
 
 import type { AppLimits } from './limit-record.js'
 
+export { type BatchHold, type BatchName, type BatchRecord, batchMethod } from './batch-record.js'
 export { type LimitKind, type LimitRecord, limitKinds } from './limit-record.js'
 export type { OwnedRecord } from './owned-record.js'
 export type { RestRecord } from './rest-record.js'

@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../lib/maybe.js'
+import type { BatchStore } from './batch-record.js'
 import type {
   AliasRecord,
   AppRecord,
@@ -55,7 +56,7 @@ export interface AppUserAndTokens {
  * (`undefined`, `false`), never an error. I/O trouble is a SoakpError: `store_locked`, `store_full`, `store_damaged`, `store_unavailable`, with the
  * driver's error as its cause; after one, nothing of the attempted change is kept.
  */
-export interface Store extends SliceStore {
+export interface Store extends SliceStore, BatchStore {
   /**
    * A number that rises with every committed change to keys, grants, tokens, apps or issuers, by whichever process; but not for `keepAppUser`, `spend` and `pruneApps`, after
    * which nothing that anybody remembers is wrong. Called for the head of every call: it must cost

@@ -1,5 +1,5 @@
 import { newId } from '../../src/lib/id.js'
-import type { AppRecord, AppUserRecord, Entry, GrantRecord, IssuerRecord, KeyRecord } from '../../src/stores/records.js'
+import type { AppRecord, AppUserRecord, BatchRecord, Entry, GrantRecord, IssuerRecord, KeyRecord } from '../../src/stores/records.js'
 import { type CertificateRecord, type CertificateState, type CertificateWishes, freshState } from '../../src/tls/life/record.js'
 
 /** A grant that opens everything, but for what the test says. */
@@ -198,5 +198,32 @@ export function aCertificate(
       ...wishes,
     },
     state,
+  }
+}
+
+/** A batch that holds nothing and was due long ago, but for what the test says. */
+export function aBatch(fields: Partial<BatchRecord> = {}): BatchRecord {
+  return {
+    keyId: 'key_1',
+    id: 'batch_1',
+    tenant: 'default',
+    provider: 'openai',
+    callId: 'call_1',
+    path: '/v1/batches',
+    endpoint: '/v1/batches',
+    grantId: 'grt_1',
+    tokenId: 'tok_1',
+    subject: null,
+    app: null,
+    address: '127.0.0.1',
+    models: [],
+    requests: null,
+    holds: [],
+    createdAtMs: 1,
+    nextPollAtMs: 1,
+    polls: 0,
+    misses: 0,
+    settledAtMs: null,
+    ...fields,
   }
 }

@@ -10,6 +10,8 @@ import { appRotate } from './app-rotate.js'
 import { appSet } from './app-set.js'
 import { appShow } from './app-show.js'
 import { backup } from './backup.js'
+import { batchCheck } from './batch-check.js'
+import { batchList } from './batch-list.js'
 import { certAccount } from './cert-account.js'
 import { certCredentials } from './cert-credentials.js'
 import { certDelete } from './cert-delete.js'
@@ -111,6 +113,7 @@ export const commands: readonly (MakeCommand | Group)[] = [
     commands: [aliasSet, aliasList, aliasRemove],
   },
   usage,
+  { name: 'batch', description: 'work that providers do later, and what is held for it', commands: [batchList, batchCheck] },
   reconcile,
   {
     name: 'price',

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { formatDollars } from '../../lib/money.js'
-import type { Entry } from '../../stores/records.js'
+import { batchMethod, type Entry } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
 import { entryView } from '../entry-view.js'
 import { facts, time } from '../format.js'
@@ -27,7 +27,12 @@ function text(entry: Entry): string {
   const { inputTokens, outputTokens, cachedInputTokens, cacheWriteInputTokens, reasoningTokens, units, unit } = entry
   return facts([
     ['call', entry.id],
-    ['attempt', `${entry.attempt}${entry.final ? '' : ', another one followed'}`],
+    [
+      'attempt',
+      entry.method === batchMethod
+        ? 'none: what the batch used that it made'
+        : `${entry.attempt}${entry.final ? '' : ', another one followed'}`,
+    ],
     ['started', time(entry.startedAtMs)],
     ['grant', entry.grantId],
     ['token', entry.tokenId],

@@ -32,12 +32,20 @@ const columns = [
 type EntryRow = Omit<Entry, 'final'> & { readonly final: number; readonly seq: number }
 type EntryQueries = Pick<Store, 'appendEntries' | 'listEntries' | 'pageEntries'>
 
+export interface EntryParts {
+  readonly queries: EntryQueries
+  /** Inside a transaction. */
+  append(entries: readonly Entry[]): void
+  /** The transaction was undone: contexts that were added in it are gone with it. */
+  undo(): void
+}
+
 export function entryQueries(
   db: Connection,
   { read, write }: Transactions,
   slices: Pick<SliceQueries, 'put'>,
   committed: () => void,
-): EntryQueries {
+): EntryParts {
   const insert = db.prepare(`INSERT INTO entries (context, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`)
   const list = db.prepare<[number, string | null, number], EntryRow>(
     'SELECT * FROM ledger WHERE startedAtMs >= ? AND id = ifnull(?, id) ORDER BY seq LIMIT ?',
@@ -65,7 +73,7 @@ export function entryQueries(
     }
   }
 
-  return {
+  const queries: EntryQueries = {
     appendEntries: (entries, changed) => {
       if (entries.length === 0 && !changed) return
       try {
@@ -74,7 +82,6 @@ export function entryQueries(
           if (changed) slices.put(changed.instance, changed.states)
         })
       } catch (error) {
-        // contexts that were added in this transaction are gone with it
         contexts.forget()
         throw error
       }
@@ -88,6 +95,7 @@ export function entryQueries(
         return { entries: rows.map(entry), next: rows.length < limit ? undefined : rows.at(-1)?.seq }
       }),
   }
+  return { queries, append, undo: () => contexts.forget() }
 }
 
 function entry({ seq, final, ...row }: EntryRow): Entry {

@@ -1,4 +1,5 @@
 import { accounts } from './migration-accounts.js'
+import { batches } from './migration-batches.js'
 import { spending } from './migration-spending.js'
 
 /** One step of the schema, run in a transaction of its own. Never changed once released: a later step changes what an earlier one made. */
@@ -270,4 +271,5 @@ export const migrations: readonly Migration[] = [
   ALTER TABLE daily ADD COLUMN overBudget INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE daily ADD COLUMN overrun INTEGER NOT NULL DEFAULT 0;
   `,
+  batches,
 ]

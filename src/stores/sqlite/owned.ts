@@ -9,7 +9,7 @@ type OwnedStore = Pick<Store, 'keepOwned' | 'findOwned' | 'listOwned' | 'forgetO
 type Holder = Pick<OwnedRecord, 'tenant' | 'provider' | 'kind' | 'keyId' | 'grantId'>
 
 const holderColumns = ['tenant', 'provider', 'kind', 'keyId', 'grantId'] as const satisfies readonly (keyof Holder)[]
-const columns = 'tenant, provider, kind, id, keyId, grantId, createdAtMs, endsAtMs'
+const columns = 'tenant, provider, kind, id, keyId, grantId, createdAtMs, endsAtMs, facts'
 
 export function ownedQueries(db: Connection, { read, write }: Transactions): OwnedStore {
   const holderOf = db.prepare<[Holder], { holder: number }>(
@@ -18,8 +18,8 @@ export function ownedQueries(db: Connection, { read, write }: Transactions): Own
   const addHolder = db.prepare<[Holder]>(
     `INSERT INTO holders (${holderColumns.join(', ')}) VALUES (${holderColumns.map(column => `@${column}`).join(', ')})`,
   )
-  const add = db.prepare<[string, number, number, number | null]>(
-    'INSERT INTO owned (id, holder, createdAtMs, endsAtMs) VALUES (?, ?, ?, ?)',
+  const add = db.prepare<[string, number, number, number | null, string | null]>(
+    'INSERT INTO owned (id, holder, createdAtMs, endsAtMs, facts) VALUES (?, ?, ?, ?, ?)',
   )
   const find = db.prepare<[string, string, string, string], OwnedRecord>(
     `SELECT ${columns} FROM owned CROSS JOIN holders USING (holder) WHERE id = ? AND tenant = ? AND provider = ? AND kind = ?`,
@@ -40,11 +40,11 @@ export function ownedQueries(db: Connection, { read, write }: Transactions): Own
   )
 
   function keep(record: OwnedRecord): void {
-    const { id, tenant, provider, kind, keyId, createdAtMs, endsAtMs } = record
+    const { id, tenant, provider, kind, keyId, createdAtMs, endsAtMs, facts } = record
     if (known.get(id, tenant, provider, kind, keyId) !== undefined) return
     const holder = Object.fromEntries(holderColumns.map(column => [column, record[column]])) as unknown as Holder
     const number = holderOf.get(holder)?.holder ?? Number(addHolder.run(holder).lastInsertRowid)
-    add.run(id, number, createdAtMs, endsAtMs)
+    add.run(id, number, createdAtMs, endsAtMs, facts)
   }
 
   return {

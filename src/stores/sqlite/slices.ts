@@ -7,6 +7,8 @@ export interface SliceQueries {
   readonly queries: SliceStore
   /** Inside a transaction. */
   put(instance: string, states: readonly SliceState[]): void
+  /** What an instance used stays used, the rest of what it drew is given back. Inside a transaction. */
+  close(instance: string): void
 }
 
 interface InstanceRow {
@@ -128,7 +130,7 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
     drawnByOthers: (instance, { counter, windowStartMs }) => read(() => others.get(counter, windowStartMs, instance) ?? 0),
     counterTotals: counters => read(() => counters.flatMap(counter => totals.all(counter))),
   }
-  return { queries, put }
+  return { queries, put, close: instance => closeOne(instance, false) }
 }
 
 /** Of what is left of a limit, so small a part is drawn ahead of need. */

@@ -4,6 +4,7 @@ import type { Store, StoreKind, StoreOptions } from '../store.js'
 import { aliasQueries } from './aliases.js'
 import { appUserQueries } from './app-users.js'
 import { appQueries } from './apps.js'
+import { batchQueries } from './batches.js'
 import { type Checkpointer, createCheckpointer } from './checkpointer.js'
 import { type Connection, connect } from './connection.js'
 import { driverError } from './driver-errors.js'
@@ -74,6 +75,7 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
   const running = transactions(db, file)
   const touch = db.prepare('UPDATE probe SET atMs = ?')
   const slices = sliceQueries(db, running)
+  const entries = entryQueries(db, running, slices, checkpointer.committed)
   return {
     policyGeneration: running.generation,
     ...keyQueries(db, running),
@@ -90,7 +92,8 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
     ...limitQueries(db, running),
     ...timeZoneQueries(db, running),
     ...slices.queries,
-    ...entryQueries(db, running, slices, checkpointer.committed),
+    ...entries.queries,
+    ...batchQueries(db, running, { slices, entries, committed: checkpointer.committed }),
     probe: () =>
       running.write(() => {
         touch.run(now())
