@@ -1,4 +1,4 @@
-import { collection, inQuery, type Made, type Ownership, type Place } from './resource.js'
+import { collection, inJson, inQuery, type Made, type Ownership, type Place } from './resource.js'
 
 // Source: the @google/genai package 2.32, ai.google.dev/api. Files are kept for two days. Names are paths (`files/abc`); the id is the last part of one.
 
@@ -51,6 +51,21 @@ export const interactionsMade: Ownership = {
 }
 
 export const interactions = collection('interaction', '/interactions', { names: geminiNames })
+
+/** A Live session is gone on with by a handle, which ends after hours. */
+export const liveSocket: Ownership = {
+  kind: 'liveSession',
+  ways: [
+    {
+      spec: '*',
+      makes: [
+        { kind: 'liveSession', at: '/sessionResumptionUpdate/newHandle', days: 2 },
+        { kind: 'liveSession', at: '/session_resumption_update/new_handle', days: 2 },
+      ],
+    },
+  ],
+  names: [...geminiNames, ...inJson('liveSession', '/setup/sessionResumption/handle', '/setup/session_resumption/handle')],
+}
 
 const tellsFile: readonly Made[] = [
   made('file', 'files', '/response/generateVideoResponse/generatedSamples/*/video/uri', 3),

@@ -71,6 +71,24 @@ export const responsesMade: Ownership = {
   names: responseNames,
 }
 
+function within(prefix: string, places: readonly Place[]): Place[] {
+  return places.map(({ unless, ...place }) => ({
+    ...place,
+    at: prefix + place.at,
+    ...(unless && { unless: { ...unless, at: prefix + unless.at } }),
+  }))
+}
+
+/** Responses over a socket: what a message asks for stands in it, or in its `response`. What is not stored can be named on its own connection alone. */
+export const responsesSocket: Ownership = {
+  kind: 'response',
+  ways: [{ spec: '*', makes: madeByResponses }],
+  names: [...responseNames, ...within('/response', responseNames)],
+}
+
+/** A call of somebody's that is on already, which whoever names it listens to and may speak in: nobody makes one through us. */
+export const realtimeSocket: Ownership = { kind: 'realtimeCall', ways: [], names: inQuery('realtimeCall', 'call_id') }
+
 export const responsesNamed: Ownership = { kind: 'response', ways: [], names: responseNames }
 
 export const responses: Ownership = {

@@ -85,7 +85,7 @@ export const elevenlabsVoices: Ownership = {
 
 /** What speaks with a voice: a path below `root`, or parts of a body. */
 export function speaking(root: string): Ownership {
-  return { kind: 'voice', root, mostlyPublic: true, ways: [{ spec: `POST ${root}/{id}/**` }], names: [] }
+  return { kind: 'voice', root, mostlyPublic: true, ways: [{ spec: `* ${root}/{id}/**` }], names: [] }
 }
 
 export const dialogueNamed: Ownership = {

@@ -1,4 +1,7 @@
 import type { ErrorFacts, ModelPlace } from './provider.js'
+import { liveSocket } from './resources-gemini.js'
+import { realtimeSocket, responsesSocket } from './resources-openai.js'
+import { speaking } from './resources-others.js'
 import { type SocketEndpoint, socket } from './socket.js'
 import { geminiAnswers, openaiAnswers } from './socket-bounds.js'
 import { assemblyaiReader, deepgramReader, geminiReader, openaiReader } from './socket-usage.js'
@@ -29,6 +32,7 @@ const realtime = (pattern: string, queries: readonly string[], tokenQuery: reado
     countMembers: ['usage'],
     reader: openaiReader,
     bound: openaiAnswers,
+    owns: realtimeSocket,
     errorMessage: openaiError,
   })
 
@@ -43,6 +47,7 @@ const responses = (pattern: string, tokenQuery: readonly string[] = []): SocketE
     countMembers: ['usage'],
     reader: openaiReader,
     bound: { by: 'calls' },
+    owns: responsesSocket,
     errorMessage: openaiError,
   })
 
@@ -68,6 +73,7 @@ const live = (method: string, row: Partial<SocketEndpoint> = {}): SocketEndpoint
     estimates: 'tokens',
     countMembers: ['usageMetadata', 'modelTurn', 'turnComplete', 'interrupted'],
     reader: geminiReader,
+    owns: liveSocket,
     ...row,
   })
 
@@ -84,14 +90,17 @@ const elevenlabs = (pattern: string, row: Partial<SocketEndpoint>): SocketEndpoi
     ...row,
   })
 
+const speech: Partial<SocketEndpoint> = {
+  models: inQuery('model_id'),
+  textPointers: ['/text'],
+  bound: { by: 'characters' },
+  owns: speaking('/text-to-speech'),
+}
+
 /** Sources: @elevenlabs/elevenlabs-js 2.73, elevenlabs.io/docs/api-reference (websockets). */
 export const elevenlabsSockets: readonly SocketEndpoint[] = [
-  elevenlabs('/v1/text-to-speech/*/stream-input', { models: inQuery('model_id'), textPointers: ['/text'], bound: { by: 'characters' } }),
-  elevenlabs('/v1/text-to-speech/*/multi-stream-input', {
-    models: inQuery('model_id'),
-    textPointers: ['/text'],
-    bound: { by: 'characters' },
-  }),
+  elevenlabs('/v1/text-to-speech/*/stream-input', speech),
+  elevenlabs('/v1/text-to-speech/*/multi-stream-input', speech),
   elevenlabs('/v1/speech-to-text/realtime', { models: inQuery('model_id'), estimates: 'audioSeconds', bound: { by: 'audioSeconds' } }),
   // an agent is the account's, with models and tools of its own
   elevenlabs('/v1/convai/conversation', { class: 'account', estimates: 'audioSeconds' }),

@@ -61,6 +61,7 @@ export function createChooser(rests: Rests): Chooser {
       rivals.pinned = isPinned(exchange)
       if (rivals.pinned) return keys[0] as KeyRecord
       const model = restName(exchange)
+      if (rivals.preferred && tierOf(rivals.preferred, model) < tiers.resting) return rivals.preferred
       const best = rank(keys, model)
       return best < tiers.resting ? spread(keys, ranks, best) : leastTired(keys, model, best)
     },

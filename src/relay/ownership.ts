@@ -31,7 +31,7 @@ export function createOwnership(store: OwnedStore): Ownership {
       if (named.length > 0) exchange.named = named
       const owned = named.filter(({ kind }) => kind !== undefined)
       if (owned.length > 0) return settle(exchange, owned)
-      if (exchange.rivals && endpoint?.class === 'account') return stay(exchange)
+      if (exchange.rivals && (endpoint?.class === 'account' || exchange.call.upgrade)) return stay(exchange)
     },
     admitForm(exchange, named) {
       if (named.length > 0) return settle(exchange, named)
@@ -61,7 +61,10 @@ export function createOwnership(store: OwnedStore): Ownership {
     const last = store.listOwned({ tenant: grant?.record.tenant ?? '', provider: call.provider, grantId: grant?.record.id ?? '', limit: 1 })
     const judge = ([record]: readonly OwnedRecord[]) => {
       const key = exchange.rivals?.keys.find(({ id }) => id === record?.keyId)
-      if (key) use(exchange, key)
+      if (!key) return
+      // what a connection will name is not known yet: where the key cannot be asked, another one is better than none
+      if (exchange.call.upgrade && exchange.rivals) exchange.rivals.preferred = key
+      else use(exchange, key)
     }
     return isPromise(last) ? last.then(judge) : judge(last)
   }

@@ -7,6 +7,8 @@ export interface Rivals {
   readonly keys: readonly KeyRecord[]
   /** The call names something that only one account has: it stays with the first key. */
   pinned: boolean
+  /** The one that made what the call may name. */
+  preferred: KeyRecord | undefined
   /** Ids of keys that were tried. */
   readonly tried: string[]
   /** The body as it streamed through, while it can be sent again. */
@@ -16,5 +18,5 @@ export interface Rivals {
 }
 
 export function newRivals(keys: readonly KeyRecord[]): Rivals {
-  return { keys, pinned: false, tried: [], kept: undefined, waitMs: undefined }
+  return { keys, pinned: false, preferred: undefined, tried: [], kept: undefined, waitMs: undefined }
 }

@@ -53,7 +53,8 @@ export class SocketGate {
 
   /** A message of the client's that its judge let pass. Undefined, now or later: it goes on. */
   client(judge: MessageJudge, message: Buffer): MaybePromise<Verdict | undefined> {
-    if (this.#owned === undefined && this.#budget === undefined && !this.#awaitsModel) return undefined
+    const isOwned = this.#owned !== undefined && judge.found.length > 0
+    if (!isOwned && this.#budget === undefined && !this.#awaitsModel) return undefined
     // another message may be judged while this one waits
     const { found, type, works, model, outputs, characters } = judge
     const read = { message, found, type, works, model, outputs, characters }

@@ -1,6 +1,7 @@
 import type { Rules } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import { compilePointers, type Found, type Pointers, scanJson } from '../lib/json-scan.js'
+import { NameSearch } from '../lib/name-search.js'
 import { type OwnershipPlan, ownershipOf } from '../providers/index.js'
 import type { Dialect } from '../providers/provider.js'
 import type { SocketEndpoint } from '../providers/socket.js'
@@ -41,7 +42,7 @@ interface Wanted {
   readonly credentials: ReadonlySet<string>
   readonly texts: ReadonlySet<string>
   /** One of these stands in a message that names what may belong to somebody. */
-  readonly names: readonly Buffer[]
+  readonly names: NameSearch
 }
 
 const wanted = new WeakMap<SocketEndpoint, Wanted>()
@@ -65,10 +66,9 @@ function wantedOf(row: SocketEndpoint): Wanted {
   return plan
 }
 
-/** Names behind which something may stand that belongs to somebody; and an escape, which may hide one. */
-function namesOf(own: OwnershipPlan | undefined): Buffer[] {
-  const names = (own?.jsonNames ?? []).map(({ at }) => at.split('/').findLast(name => name !== '*') ?? '')
-  return names.length === 0 ? [] : [...[...new Set(names)].map(name => Buffer.from(`"${name}"`)), Buffer.from('\\u')]
+/** Names behind which something may stand that belongs to somebody. */
+function namesOf(own: OwnershipPlan | undefined): NameSearch {
+  return new NameSearch((own?.jsonNames ?? []).map(({ at }) => at.split('/').findLast(name => name !== '*') ?? ''))
 }
 
 /** A level of pointers has names or a star: where the rows need both, the message is scanned once for each. */
@@ -149,7 +149,7 @@ class Judge implements MessageJudge {
       return message
     }
     const asksModel = row.messageModels.length > 0 && this.#exchange.model === null
-    const mayName = this.#needs.isOwned && this.#wanted.names.some(name => message.includes(name))
+    const mayName = this.#needs.isOwned && this.#wanted.names.mayStandIn(message)
     if (!this.#isRuled && !asksModel && !mayName && row.textPointers.length === 0) return message
     const found = this.#scan(message, this.#isRuled || mayName)
     if (found === undefined) return message

@@ -156,7 +156,7 @@ t.test('sound that is sent raises the hold by the minute, and is cut where the n
 t.test(
   'each response.create on a Responses socket is held like a call; one that does not fit is refused and the connection goes on',
   async t => {
-    const { token, id } = await home.createToken(['--all', '--budget', '0.01usd/d'])
+    const { token, id } = await home.createToken(['--all', '--endpoints', 'inference', 'all-resources', '--budget', '0.01usd/d'])
     const received: { max_output_tokens: number }[] = []
     upstream.use(socket => {
       socket.on('message', data => {
