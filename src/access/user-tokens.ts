@@ -181,6 +181,12 @@ function userGrantId(app: Pick<AppRecord, 'tenant' | 'id'>, user: string, issuer
   return derivedId('grt', [app.tenant, app.id, issuerId ?? '', user])
 }
 
+/** The grant of a user as an app's backend names it, whether or not he has come yet. Throws `usage` for what cannot be a name. */
+export function grantOfUser(app: Pick<AppRecord, 'tenant' | 'id'>, user: string): string {
+  checkUser(user)
+  return userGrantId(app, user, undefined)
+}
+
 /** A JWT counts in whole seconds. */
 function wholeSeconds(atMs: number): number {
   return Math.floor(atMs / 1000) * 1000

@@ -1,6 +1,6 @@
 import { source } from './match.js'
 import { isPlain } from './path.js'
-import type { Endpoint } from './provider.js'
+import type { Endpoint, Provider } from './provider.js'
 import type { Condition, Ownership, Place, Way } from './resource.js'
 
 /** A way, ready to be asked. */
@@ -82,4 +82,15 @@ export function wayOf(plan: OwnershipPlan, method: string, paths: readonly strin
     }
   }
   return undefined
+}
+
+/** Words for what belongs to somebody at a provider: those that `OwnedRecord.kind` can be. */
+export function resourceKinds({ endpoints }: Pick<Provider, 'endpoints'>): ReadonlySet<string> {
+  const kinds = new Set<string>()
+  for (const { owns } of endpoints) {
+    if (!owns) continue
+    const ofWays = owns.ways.flatMap(({ kind, makes = [], lists }) => [kind, lists?.kind, ...makes.map(made => made.kind)])
+    for (const kind of [owns.kind, ...ofWays, ...owns.names.map(place => place.kind)]) if (kind !== undefined) kinds.add(kind)
+  }
+  return kinds
 }

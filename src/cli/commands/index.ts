@@ -57,6 +57,9 @@ import { priceRemove } from './price-remove.js'
 import { priceSet } from './price-set.js'
 import { priceShow } from './price-show.js'
 import { reconcile } from './reconcile.js'
+import { resourceImport } from './resource-import.js'
+import { resourceList } from './resource-list.js'
+import { resourceRemove } from './resource-remove.js'
 import { restore } from './restore.js'
 import { serve } from './serve.js'
 import { tokenCreate } from './token-create.js'
@@ -106,6 +109,11 @@ export const commands: readonly (MakeCommand | Group)[] = [
     name: 'limit',
     description: 'limits on keys, users, models and on all calls, and what of them is used',
     commands: [limitSet, limitList, limitShow, limitRemove, limitTimezone],
+  },
+  {
+    name: 'resource',
+    description: 'what at the providers belongs to whom: files, batches, stored replies',
+    commands: [resourceList, resourceImport, resourceRemove],
   },
   {
     name: 'alias',
