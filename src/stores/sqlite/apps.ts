@@ -1,9 +1,15 @@
 import type { AppRecord } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
+import { type RuleColumns, type RuleName, rulesOfColumns, rulesToColumns } from './rule-columns.js'
 import type { Transactions } from './transactions.js'
 
-const lists = [
+type Lists = 'credentials' | 'userQuotas' | 'userBudgets'
+type AppRow = Omit<AppRecord, Lists | 'dpop' | RuleName> & RuleColumns & Readonly<Record<Lists, string>> & { readonly dpop: number }
+
+const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof AppRecord)[]
+const changing = [
+  'name',
   'credentials',
   'scope',
   'models',
@@ -14,15 +20,6 @@ const lists = [
   'budgets',
   'userQuotas',
   'userBudgets',
-] as const satisfies readonly (keyof AppRecord)[]
-type Lists = (typeof lists)[number]
-type Flags = 'retry5xx' | 'dpop' | 'cutStreams' | 'clampOutput' | 'shadow' | 'letFinish'
-type AppRow = Omit<AppRecord, Lists | Flags> & Readonly<Record<Lists, string>> & Readonly<Record<Flags, number>>
-
-const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof AppRecord)[]
-const changing = [
-  'name',
-  ...lists,
   'maxOutputTokens',
   'retry5xx',
   'dpop',
@@ -72,43 +69,21 @@ export function appQueries(db: Connection, { read, change }: Transactions): Pick
 function toRow(app: AppRecord): AppRow {
   return {
     ...app,
+    ...rulesToColumns(app),
     credentials: JSON.stringify(app.credentials),
-    scope: JSON.stringify(app.scope),
-    models: JSON.stringify(app.models),
-    endpoints: JSON.stringify(app.endpoints),
-    origins: JSON.stringify(app.origins),
-    addresses: JSON.stringify(app.addresses),
-    quotas: JSON.stringify(app.quotas),
-    budgets: JSON.stringify(app.budgets),
     userQuotas: JSON.stringify(app.userQuotas),
     userBudgets: JSON.stringify(app.userBudgets),
-    retry5xx: Number(app.retry5xx),
     dpop: Number(app.dpop),
-    clampOutput: Number(app.clampOutput),
-    shadow: Number(app.shadow),
-    letFinish: Number(app.letFinish),
-    cutStreams: Number(app.cutStreams),
   }
 }
 
 function toRecord(row: AppRow): AppRecord {
   return {
     ...row,
+    ...rulesOfColumns(row),
     credentials: JSON.parse(row.credentials),
-    scope: JSON.parse(row.scope),
-    models: JSON.parse(row.models),
-    endpoints: JSON.parse(row.endpoints),
-    origins: JSON.parse(row.origins),
-    addresses: JSON.parse(row.addresses),
-    quotas: JSON.parse(row.quotas),
-    budgets: JSON.parse(row.budgets),
     userQuotas: JSON.parse(row.userQuotas),
     userBudgets: JSON.parse(row.userBudgets),
-    retry5xx: row.retry5xx === 1,
     dpop: row.dpop === 1,
-    clampOutput: row.clampOutput === 1,
-    shadow: row.shadow === 1,
-    letFinish: row.letFinish === 1,
-    cutStreams: row.cutStreams === 1,
   }
 }

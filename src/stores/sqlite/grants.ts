@@ -1,11 +1,10 @@
 import type { GrantRecord, TokenRecord } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
+import { type RuleColumns, type RuleName, rulesOfColumns, rulesToColumns } from './rule-columns.js'
 import type { Transactions } from './transactions.js'
 
-type Lists = 'scope' | 'models' | 'endpoints' | 'origins' | 'addresses' | 'quotas' | 'budgets'
-type Flags = 'cutStreams' | 'retry5xx' | 'clampOutput' | 'shadow' | 'letFinish'
-type GrantRow = Omit<GrantRecord, Lists | Flags | 'app' | 'narrowedTo'> & Readonly<Record<Lists, string>> & Readonly<Record<Flags, number>>
+type GrantRow = Omit<GrantRecord, RuleName | 'app' | 'narrowedTo'> & RuleColumns
 
 const fixed = ['id', 'tenant', 'createdAtMs'] as const satisfies readonly (keyof GrantRecord)[]
 const changing = [
@@ -80,38 +79,6 @@ export function grantQueries(db: Connection, { read, change }: Transactions): Gr
   }
 }
 
-function toRow(grant: GrantRecord): GrantRow {
-  return {
-    ...grant,
-    scope: JSON.stringify(grant.scope),
-    models: JSON.stringify(grant.models),
-    endpoints: JSON.stringify(grant.endpoints),
-    origins: JSON.stringify(grant.origins),
-    addresses: JSON.stringify(grant.addresses),
-    quotas: JSON.stringify(grant.quotas),
-    budgets: JSON.stringify(grant.budgets),
-    cutStreams: Number(grant.cutStreams),
-    retry5xx: Number(grant.retry5xx),
-    clampOutput: Number(grant.clampOutput),
-    shadow: Number(grant.shadow),
-    letFinish: Number(grant.letFinish),
-  }
-}
+const toRow = (grant: GrantRecord): GrantRow => ({ ...grant, ...rulesToColumns(grant) })
 
-function toRecord(row: GrantRow): GrantRecord {
-  return {
-    ...row,
-    scope: JSON.parse(row.scope),
-    models: JSON.parse(row.models),
-    endpoints: JSON.parse(row.endpoints),
-    origins: JSON.parse(row.origins),
-    addresses: JSON.parse(row.addresses),
-    quotas: JSON.parse(row.quotas),
-    budgets: JSON.parse(row.budgets),
-    cutStreams: row.cutStreams === 1,
-    retry5xx: row.retry5xx === 1,
-    clampOutput: row.clampOutput === 1,
-    shadow: row.shadow === 1,
-    letFinish: row.letFinish === 1,
-  }
-}
+const toRecord = (row: GrantRow): GrantRecord => ({ ...row, ...rulesOfColumns(row) })
