@@ -58,10 +58,9 @@ export interface AppUserAndTokens {
  */
 export interface Store extends SliceStore, BatchStore {
   /**
-   * A number that rises with every committed change to keys, grants, tokens, apps or issuers, by whichever process; but not for `keepAppUser`, `spend` and `pruneApps`, after
-   * which nothing that anybody remembers is wrong. Called for the head of every call: it must cost
-   * A number that rises with every committed change to keys, grants, tokens, aliases or prices, by whichever process. Called for the head of every call: it must cost
-   * microseconds when nothing changed, and must see every change committed before it was called.
+   * A number that rises with every committed change to keys, grants, tokens, apps, issuers, aliases or prices, by whichever process; but not for `keepAppUser`, `spend`
+   * and `pruneApps`, after which nothing that anybody remembers is wrong. Called for the head of every call: it must cost microseconds when nothing changed, and must
+   * see every change committed before it was called.
    */
   policyGeneration(): MaybePromise<number>
 
