@@ -1,3 +1,4 @@
+import { modelTokenKinds } from '../lib/model-tokens.js'
 import { toDollars } from '../lib/money.js'
 import type { Entry } from '../stores/records.js'
 import { time } from './format.js'
@@ -45,13 +46,7 @@ export const entryColumns = [
   'outcome',
   'errorCode',
   'usageSource',
-  'inputTokens',
-  'outputTokens',
-  'cachedInputTokens',
-  'cacheWriteInputTokens',
-  'reasoningTokens',
-  'audioInputTokens',
-  'audioOutputTokens',
+  ...modelTokenKinds,
   'units',
   'unit',
   'costUsd',

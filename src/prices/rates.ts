@@ -1,3 +1,5 @@
+import type { ModelTokens } from '../lib/model-tokens.js'
+
 /** What is billed where it is not model tokens; the same words as in the ledger. */
 export type PricedUnit = 'characters' | 'audioSeconds' | 'images' | 'pages' | 'searchUnits' | 'computeSeconds' | 'credits'
 
@@ -46,18 +48,8 @@ export function picoDollars(dollars: number, per: number): number {
   return Math.round((dollars / per) * 1e12)
 }
 
-/**
- * What one call consumed. `inputTokens` and `outputTokens` are totals; cached, cache-write, audio and image input are parts of the first, reasoning, audio
- * and image output of the second.
- */
-export interface Consumed {
-  readonly inputTokens: number
-  readonly outputTokens: number
-  readonly cachedInputTokens: number
-  readonly cacheWriteInputTokens: number
-  readonly reasoningTokens: number
-  readonly audioInputTokens: number
-  readonly audioOutputTokens: number
+/** What one call consumed. Image input and output are parts of the totals too. */
+export interface Consumed extends ModelTokens {
   readonly units?: number
   readonly unit?: PricedUnit
   /** Of the cache-write input, what is kept for an hour. */

@@ -1,3 +1,5 @@
+import type { ModelTokens } from '../lib/model-tokens.js'
+
 /**
  * What is billed where it is not model tokens. `audioSeconds` and `computeSeconds` are rounded up to whole seconds; `credits` are the provider's own;
  * `searchUnits` are Cohere's: one query with up to a hundred documents.
@@ -5,17 +7,9 @@
 export type UsageUnit = 'characters' | 'audioSeconds' | 'images' | 'pages' | 'searchUnits' | 'computeSeconds' | 'credits'
 
 /**
- * What one call consumed: model tokens by kind, and where a provider bills by something else, that. `inputTokens` and `outputTokens` are totals: cached, cache-write
- * and audio input are parts of the first, reasoning and audio output parts of the second, whatever way a provider counts.
+ * What one call consumed: model tokens by kind, totals and their parts whatever way a provider counts, and where a provider bills by something else, that.
  */
-export interface Usage {
-  readonly inputTokens: number
-  readonly outputTokens: number
-  readonly cachedInputTokens: number
-  readonly cacheWriteInputTokens: number
-  readonly reasoningTokens: number
-  readonly audioInputTokens: number
-  readonly audioOutputTokens: number
+export interface Usage extends ModelTokens {
   /** How many of `unit`, a whole number. Both are there or neither. */
   readonly units?: number
   readonly unit?: UsageUnit

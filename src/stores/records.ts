@@ -9,6 +9,7 @@ export {
   usageFilters,
 } from './usage-records.js'
 
+import type { ModelTokens } from '../lib/model-tokens.js'
 import type { AppLimits } from './limit-record.js'
 
 export { type BatchHold, type BatchName, type BatchRecord, batchMethod } from './batch-record.js'
@@ -240,7 +241,7 @@ export const usageUnits = ['characters', 'audioSeconds', 'images', 'pages', 'sea
 export type UsageUnit = (typeof usageUnits)[number]
 
 /** One line of the ledger: one attempt of one call. Never a body, never a secret, never the value of a query parameter. */
-export interface Entry {
+export interface Entry extends ModelTokens {
   /** The call's id, also its `x-request-id`. */
   readonly id: string
   readonly attempt: number
@@ -265,13 +266,6 @@ export interface Entry {
   /** A code of errors.ts, where we refused or failed. With the outcome `ok`: which limit would have refused it if it were not only watched, or `budget_overrun`. */
   readonly errorCode: string | null
   readonly usageSource: UsageSource
-  readonly inputTokens: number
-  readonly outputTokens: number
-  readonly cachedInputTokens: number
-  readonly cacheWriteInputTokens: number
-  readonly reasoningTokens: number
-  readonly audioInputTokens: number
-  readonly audioOutputTokens: number
   /** How many of `unit`; 0 where that is null. */
   readonly units: number
   /** What the provider bills this call by, where it is not model tokens. */

@@ -1,3 +1,4 @@
+import type { ModelTokens } from '../lib/model-tokens.js'
 import type { Entry, UsageUnit } from './records.js'
 
 /** A price that the operator set: from `fromMs` on, until a later one of the same provider and model. */
@@ -30,7 +31,7 @@ export interface UsageQuery {
   readonly where?: Readonly<Partial<Record<UsageFilter, string>>>
 }
 
-export interface UsageRow {
+export interface UsageRow extends ModelTokens {
   /** One for each dimension asked for, in that order; empty where an entry has none. */
   readonly values: readonly string[]
   /** Final entries: a call counts once, however many attempts it took. */
@@ -47,13 +48,6 @@ export interface UsageRow {
   readonly overBudget: number
   /** Calls that took more than was held for them. */
   readonly overrun: number
-  readonly inputTokens: number
-  readonly outputTokens: number
-  readonly cachedInputTokens: number
-  readonly cacheWriteInputTokens: number
-  readonly reasoningTokens: number
-  readonly audioInputTokens: number
-  readonly audioOutputTokens: number
   /** Sums by unit, of those units that any entry has. */
   readonly units: Readonly<Partial<Record<UsageUnit, number>>>
   /** Sum over priced entries; `null` where none is priced. */

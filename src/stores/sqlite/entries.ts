@@ -1,3 +1,4 @@
+import { modelTokenKinds } from '../../lib/model-tokens.js'
 import type { Entry } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
@@ -10,13 +11,7 @@ import type { Transactions } from './transactions.js'
 const columns = [
   'id',
   'startedAtMs',
-  'inputTokens',
-  'outputTokens',
-  'cachedInputTokens',
-  'cacheWriteInputTokens',
-  'reasoningTokens',
-  'audioInputTokens',
-  'audioOutputTokens',
+  ...modelTokenKinds,
   'units',
   'unit',
   'costMicroDollars',

@@ -1,3 +1,4 @@
+import { modelTokenKinds } from '../../lib/model-tokens.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
@@ -16,13 +17,7 @@ export const sums = [
   'overQuota',
   'overBudget',
   'overrun',
-  'inputTokens',
-  'outputTokens',
-  'cachedInputTokens',
-  'cacheWriteInputTokens',
-  'reasoningTokens',
-  'audioInputTokens',
-  'audioOutputTokens',
+  ...modelTokenKinds,
   'units',
   'costMicroDollars',
 ] as const
