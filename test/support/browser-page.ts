@@ -5,6 +5,7 @@ import { GoogleGenAI } from '@google/genai'
 import OpenAI, { toFile } from 'openai'
 import { OpenAIRealtimeWebSocket } from 'openai/realtime/websocket'
 import { type Client, createClient, type IssuedToken } from '../../src/browser/index.js'
+import type { KeyPair } from '../../src/browser/proof.js'
 
 export interface Setup {
   readonly url: string
@@ -14,6 +15,25 @@ export interface Setup {
   readonly backend?: string
   /** Exchanged in place of asking the backend. */
   readonly issuerToken?: string
+}
+
+/** As much of IndexedDB as is asked here; the types of a browser are not known in this project. */
+interface Asked<T> {
+  readonly result: T
+  readonly error: unknown
+  onsuccess: (() => void) | null
+  onerror: (() => void) | null
+}
+interface Database {
+  transaction(name: string, mode: 'readonly'): { objectStore(name: string): { getAll(): Asked<readonly KeyPair[]> } }
+  close(): void
+}
+
+function answer<T>(asked: Asked<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    asked.onsuccess = () => resolve(asked.result)
+    asked.onerror = () => reject(asked.error)
+  })
 }
 
 let soakp: Client
@@ -200,19 +220,11 @@ const page = {
 
   /** The key as IndexedDB has it, and whether its private half can be had. */
   async storedKeys(): Promise<unknown> {
-    // biome-ignore lint/suspicious/noExplicitAny: the types of a browser are not known in this project
-    const factory = (globalThis as any).indexedDB
-    const wait = (asked: { onsuccess: unknown; onerror: unknown; result: unknown }) =>
-      // biome-ignore lint/suspicious/noExplicitAny: as above
-      new Promise<any>((resolve, reject) => {
-        asked.onsuccess = () => resolve(asked.result)
-        asked.onerror = reject
-      })
-    const database = await wait(factory.open('soakp', 1))
-    const keys = await wait(database.transaction('keys', 'readonly').objectStore('keys').getAll())
+    const { indexedDB } = globalThis as unknown as { indexedDB: { open(name: string, version: number): Asked<Database> } }
+    const database = await answer(indexedDB.open('soakp', 1))
+    const pairs = await answer(database.transaction('keys', 'readonly').objectStore('keys').getAll())
     database.close()
-    // biome-ignore lint/suspicious/noExplicitAny: as above
-    return Promise.all(keys.map((pair: any) => told(() => crypto.subtle.exportKey('jwk', pair.privateKey))))
+    return Promise.all(pairs.map(pair => told(() => crypto.subtle.exportKey('jwk', pair.privateKey))))
   },
 }
 
