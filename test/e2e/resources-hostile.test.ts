@@ -238,7 +238,13 @@ t.test('ten thousand things of one grant among as many of others', async t => {
   const { home, daemon, provider, keys, secrets, grant } = await makePlace(t)
   const alice = await grant()
   const whose = { tenant: 'default', provider: 'openai', kind: 'file', keyId: keys[0] as string, grantId: alice.id }
-  const records = Array.from({ length: 10_000 }, (_, at) => ({ ...whose, id: `file-own${at}`, createdAtMs: at, endsAtMs: null, facts: null }))
+  const records = Array.from({ length: 10_000 }, (_, at) => ({
+    ...whose,
+    id: `file-own${at}`,
+    createdAtMs: at,
+    endsAtMs: null,
+    facts: null,
+  }))
   await withStore(home.dir, store => store.keepOwned(records))
   for (let at = 0; at < 10_000; at++) {
     provider.plant(secrets[0] as string, 'files', { id: `file-own${at}` })
