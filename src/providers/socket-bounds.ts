@@ -18,14 +18,16 @@ function openaiConversation(): Conversation {
   let context = givenAtStart
   let ofSession = longestAnswer
   let ofAnswers = 0
+  let lastAsked = false
 
   const plain = (value: unknown) => (typeof value === 'number' && value >= 1 && value < longestAnswer ? Math.ceil(value) : longestAnswer)
 
   function ended(response: Record<string, unknown> | undefined): 'reported' | 'changed' {
-    begun = Math.max(0, begun - 1)
-    if (asked + begun === 0) ofAnswers = 0
     const usage = object(response?.usage)
     const input = usage?.input_tokens
+    // one that ended without its counts stays under way, so that its cost stays held
+    if (typeof input === 'number' || response?.status === 'failed') begun = Math.max(0, begun - 1)
+    if (asked + begun === 0) ofAnswers = 0
     if (typeof input !== 'number') return 'changed'
     const output = typeof usage?.output_tokens === 'number' ? usage.output_tokens : 0
     // an answer beside the conversation says nothing of how long that is
@@ -45,9 +47,14 @@ function openaiConversation(): Conversation {
     },
 
     asked(type, output) {
-      if (type !== 'response.create') return
+      lastAsked = type === 'response.create'
+      if (!lastAsked) return
       asked++
       if (output !== undefined && output !== null) ofAnswers = Math.max(ofAnswers, plain(output))
+    },
+
+    withdrawn() {
+      if (lastAsked) asked = Math.max(0, asked - 1)
     },
 
     heard(message) {
@@ -95,11 +102,13 @@ const geminiMinute = 2500
 
 function geminiConversation(): Conversation {
   let isAnswering = false
+  /** Turns without their counts, which may come with the next one's. */
+  let open = 0
   let context = givenAtStart
   let mostOutput = longestTurn
   return {
     get open() {
-      return isAnswering ? 1 : 0
+      return open
     },
     get context() {
       return context
@@ -112,13 +121,19 @@ function geminiConversation(): Conversation {
       if (typeof output === 'number' && output >= 1) mostOutput = Math.ceil(output)
     },
 
+    withdrawn() {},
+
     heard(message) {
       const event = object(message)
       const content = object(event?.serverContent)
-      if (object(content?.modelTurn)) isAnswering = true
+      if (object(content?.modelTurn) && !isAnswering) {
+        isAnswering = true
+        open++
+      }
+      if (content?.turnComplete === true || content?.interrupted === true) isAnswering = false
       const total = object(event?.usageMetadata)?.totalTokenCount
       if (typeof total === 'number') {
-        isAnswering = false
+        open = 0
         context = Math.max(givenAtStart, total)
         return 'reported'
       }
@@ -130,7 +145,7 @@ function geminiConversation(): Conversation {
 export const geminiAnswers: SocketBound = {
   by: 'answers',
   conversation: geminiConversation,
-  signs: ['modelTurn', 'usageMetadata', 'turnComplete'],
+  signs: ['modelTurn', 'usageMetadata', 'turnComplete', 'interrupted'],
   minuteTokens: geminiMinute,
   media: [
     // 8 kHz, the least that anybody sends

@@ -13,6 +13,8 @@ export interface Conversation {
   readonly mostOutput: number
   /** A message of the client's, by its type and the output it asks for. */
   asked(type: string | undefined, output: unknown): void
+  /** The last of them did not go on. */
+  withdrawn(): void
   /** A message of the provider's. `reported`: the counts of an answer came with it. */
   heard(message: unknown): 'reported' | 'changed' | 'nothing'
 }

@@ -28,7 +28,7 @@ export interface Read {
 export interface Ahead {
   /** A message that is about to go on. True: it is a call of its own, and goes only if what it needs can be held. Throws `cost_unbounded`. */
   client(read: Read): boolean
-  /** The last message that was a call does not go on after all. */
+  /** The last message does not go on after all. */
   takeBack(): void
   /** A message of the provider's. True: what is needed may be something else now. */
   server(message: Buffer): boolean

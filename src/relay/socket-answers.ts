@@ -20,6 +20,8 @@ export class AnswersAhead implements Ahead {
   /** Model tokens that the client sent since the last report, and before that since the one before: an answer may have begun before they came. */
   #sent = 0
   #sentBefore = 0
+  /** Of that, the last message. */
+  #last = 0
 
   constructor(
     exchange: { readonly model: string | null },
@@ -46,7 +48,8 @@ export class AnswersAhead implements Ahead {
       else if (this.#bound.outputs.includes(pointer)) output = value
       else if (this.#models.has(pointer) && typeof value === 'string') this.#needTokenPrice(value)
     }
-    this.#sent += Math.max(0, tokens)
+    this.#last = Math.max(0, tokens)
+    this.#sent += this.#last
     this.#conversation.asked(type, output)
     return false
   }
@@ -57,7 +60,10 @@ export class AnswersAhead implements Ahead {
     if (model !== this.#exchange.model) this.#worth({ inputTokens: 1, maxOutputTokens: 1 }, model)
   }
 
-  takeBack(): void {}
+  takeBack(): void {
+    this.#sent -= this.#last
+    this.#conversation.withdrawn()
+  }
 
   server(message: Buffer): boolean {
     if (!this.#signs.some(sign => message.includes(sign))) return false
@@ -95,7 +101,7 @@ export class AnswersAhead implements Ahead {
 
   get unreported(): number | undefined {
     const { open, context } = this.#conversation
-    return open === 0 ? undefined : this.#atMost(context + this.#sent + this.#sentBefore)
+    return open === 0 ? undefined : open * this.#atMost(context + this.#sent + this.#sentBefore)
   }
 
   takeOwed(): number {

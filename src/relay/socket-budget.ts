@@ -76,12 +76,12 @@ export class SocketBudget {
    */
   client(read: Read): { readonly isCall: boolean; readonly refusal: MaybePromise<SoakpError | undefined> } {
     const isCall = this.#ahead.client(read)
-    const settled = this.#adjust(isCall)
-    const told = (refusal: SoakpError | undefined) => {
-      if (isCall && refusal) this.#ahead.takeBack()
-      return refusal
-    }
-    return { isCall, refusal: isPromise(settled) ? settled.then(told) : told(settled) }
+    return { isCall, refusal: this.#adjust(isCall) }
+  }
+
+  /** The last message does not go on. */
+  takeBack(): void {
+    this.#ahead.takeBack()
   }
 
   /** A message of the provider's has come and was metered. Resolves with why the connection must not go on. */

@@ -81,9 +81,14 @@ export class SocketGate {
   }
 
   #hold(read: Parameters<SocketBudget['client']>[0]): MaybePromise<Verdict | undefined> {
-    if (!this.#budget) return undefined
-    const { isCall, refusal } = this.#budget.client(read)
-    const told = (error: SoakpError | undefined) => (error && (isCall || !this.#letsFinish) ? { error, ends: !isCall } : undefined)
+    const budget = this.#budget
+    if (!budget) return undefined
+    const { isCall, refusal } = budget.client(read)
+    const told = (error: SoakpError | undefined) => {
+      if (!error || (this.#letsFinish && !isCall)) return undefined
+      budget.takeBack()
+      return { error, ends: !isCall }
+    }
     return isPromise(refusal) ? refusal.then(told) : told(refusal)
   }
 

@@ -259,6 +259,42 @@ t.test('a Live session is held when its first message names the model, by its lo
   short.socket.close()
 })
 
+t.test('answers that end without their counts stay held, and are charged at what they were given and what came of them', async t => {
+  const { token, id } = await home.createToken(['--all', '--budget', `${(firstStep * 2.5) / 1e6}usd/d`])
+  upstream.use(socket => {
+    socket.on('message', () => {
+      send(socket, { type: 'response.created', response: {} })
+      send(socket, { type: 'response.output_text.delta', delta: 'a'.repeat(400) })
+      send(socket, { type: 'response.done', response: { usage: null } })
+    })
+  })
+  const opened = await openSocket(daemon, realtime, { token })
+  for (let answer = 1; answer <= 3; answer++) {
+    send(opened.socket, { type: 'response.create' })
+    await opened.json(3 * answer - 1)
+  }
+  t.equal((await opened.closed).code, 1008, 'the third does not fit')
+  t.strictSame(typesOf(opened).slice(6), ['error'])
+  const [entry] = await entryOf(id)
+  t.match(entry, { usageSource: 'estimated', errorCode: 'budget_exhausted' })
+  t.ok((entry?.inputTokens ?? 0) >= 2000 && (entry?.outputTokens ?? 0) >= 200, JSON.stringify(entry))
+  t.equal(await usedBy(id), entry?.costMicroDollars)
+})
+
+t.test('a limit on some models counts a connection by the model that it begins with, whichever message says it', async t => {
+  const { token, id } = await home.createToken(['--all'])
+  await home.json(['limit', 'set', id, '--model', 'gemini-2.5-*', '--budget', '0.05usd/d'])
+  await home.json(['limit', 'set', id, '--model', 'gpt-4.1', '--budget', '5usd/d'])
+  const limited = await openSocket(daemon, `${live}?key=${token}`)
+  send(limited.socket, { setup: { model: 'models/gemini-2.5-flash-native-audio-preview-09-2025' } })
+  t.match(await limited.closed, { code: 1008, reason: /^budget_exhausted/ })
+  const opened = await openSocket(daemon, responses, { token })
+  send(opened.socket, { type: 'response.create', model: 'gpt-4.1-mini', input: 'hi', max_output_tokens: 16 })
+  send(opened.socket, { type: 'response.create', model: 'gpt-4.1', input: 'hi', max_output_tokens: 16 })
+  t.match(await opened.json(0), { type: 'error', error: { code: 'model_not_allowed' } })
+  opened.socket.close()
+})
+
 t.test('a budget of model tokens bounds sessions as well', async t => {
   const { token, id } = await home.createToken(['--all', '--budget', '10000tokens/d'])
   upstream.use(answering(counts(1500, 500)))

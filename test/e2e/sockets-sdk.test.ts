@@ -193,6 +193,20 @@ for (const [sdk, { title, provider, upstream, entry }] of Object.entries(subject
   })
 }
 
+t.test('SDKs raise a budget that does not hold what they ask for as an error', async t => {
+  for (const [sdk, provider] of [
+    ['openaiRealtime', 'openai'],
+    ['openaiResponses', 'openai'],
+    ['geminiLive', 'gemini'],
+  ] as const) {
+    const issued = await home.createToken(['--provider', provider, '--budget', '0.01usd/d'])
+    tokens.push(issued.token)
+    const report = await runSdk(sdk, `${daemon.origin}/${provider}`, issued.token, home.caFile())
+    t.ok(report.threw, `${sdk}: ${JSON.stringify(report)}`)
+    if (sdk === 'openaiResponses') t.match(report.threw, /could take 4 usd|could take \d/)
+  }
+})
+
 t.test('no key and no token is in what the daemon wrote', async t => {
   const canaries = [...Object.entries(secrets), ...tokens.map((token, at) => [`token ${at}`, token.slice(-60)])].map(([name, secret]) =>
     textCanary(`${name}`, `${secret}`),
