@@ -84,6 +84,8 @@ export function createAccess(deps: AccessDeps): Access {
       const { grant } = await made(id)
       if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id)
       await check(patch, grant.tenant)
+      // an end that has passed is one, too
+      if (patch.expiresAtMs !== undefined) checkLifetime(Math.max(1000, patch.expiresAtMs - now()))
       if (!(await store.updateGrant(id, patch))) throw new SoakpError('grant_not_found', id)
       return { ...grant, ...patch }
     },

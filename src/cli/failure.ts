@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander'
 import { SoakpError } from '../errors.js'
+import { printable } from './format.js'
 
 /** What is told of an error, and what the process ends with. */
 export interface Failure {
@@ -25,9 +26,36 @@ export function failureOf(error: unknown, debug: boolean): Failure {
   }
   if (error instanceof Exit) return { exit: error.exit }
   if (error instanceof CommanderError) return usageFailure(error)
+  const refused = fileFailure(error)
+  if (refused) return failureOf(refused, debug)
   const internal = { exit: 70, line: 'something went wrong inside soakp' }
   if (!debug) return { ...internal, hint: 'SOAKP_LOG_LEVEL=debug shows where' }
   return { ...internal, hint: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+/** What the system says of a file: a mistake of who named it, or a disk that is full. */
+function fileFailure(error: unknown): SoakpError | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, syscall, path, dest } = error as NodeJS.ErrnoException & { readonly dest?: string }
+  if (code === 'ERR_INVALID_ARG_VALUE' && error.message.includes('null bytes'))
+    return new SoakpError('file_refused', 'No path holds a null byte.')
+  if (code === undefined || syscall === undefined || path === undefined || !/^E[A-Z]+$/.test(code)) return undefined
+  const why = reasons[code] ?? code
+  return new SoakpError('file_refused', `${printable((dest ?? path).slice(0, 200))}: ${why}.`, { cause: error })
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'it, or its folder, is not there',
+  EACCES: 'this user may not do that',
+  EPERM: 'this user may not do that',
+  EROFS: 'the file system can only be read',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of its path is no folder',
+  ENAMETOOLONG: 'its name is too long',
+  EEXIST: 'it is there already',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk is full for this user',
+  EMFILE: 'too many files are open',
 }
 
 /** Commander repeats what was typed; what is not a plain word or flag is left out, as it may be a key. */

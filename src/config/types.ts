@@ -42,6 +42,14 @@ export const duration = type(
   text => parseDuration(text) || refuse('is no duration such as 30s, 15m, 24h or 30d'),
 )
 
+/** A timer that is set to more than 2^31 - 1 milliseconds, a little under 25 days, goes off at once. */
+const longestWaitMs = 24 * 86_400_000
+
+export const wait = type('duration such as 30s, 15m, 24h; at most 24d', text => {
+  const ms = duration.parse(text, '')
+  return ms <= longestWaitMs ? ms : refuse('is longer than 24d')
+})
+
 /** Kept as written: who counts parses it. */
 export const rate = type('rate such as 60/m; per s, m, h or d', text => (parseRate(text) ? text : refuse('is no rate such as 60/m')))
 

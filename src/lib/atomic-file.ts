@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fsyncSync, linkSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 
 export interface AtomicWriteOptions {
   /** Of the new file; 0600 unless told. */
@@ -18,6 +18,7 @@ export function writeFileAtomic(
   content: string | Uint8Array,
   { mode = 0o600, exclusive = false }: AtomicWriteOptions = {},
 ): void {
+  removeForgotten(file)
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
   try {
     const fd = openSync(temporary, 'wx', mode)
@@ -34,6 +35,23 @@ export function writeFileAtomic(
     rmSync(temporary, { force: true })
   }
   syncFolder(dirname(file))
+}
+
+const forgottenAfterMs = 600_000
+
+/** What a process that was killed has left beside the file: it may hold what the file is kept secret for. */
+function removeForgotten(file: string): void {
+  const begins = `${basename(file)}.`
+  const folder = dirname(file)
+  try {
+    for (const name of readdirSync(folder)) {
+      if (!name.startsWith(begins) || !/^[0-9a-f]{12}\.tmp$/.test(name.slice(begins.length))) continue
+      const left = join(folder, name)
+      if (Date.now() - statSync(left).mtimeMs > forgottenAfterMs) rmSync(left, { force: true })
+    }
+  } catch {
+    // somebody else was faster, or the folder tells when it is written to
+  }
 }
 
 /** Writes all of it, however little one write takes. */

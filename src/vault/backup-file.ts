@@ -80,7 +80,9 @@ export function openBackup(file: string): OpenBackup {
 }
 
 function parse(fd: number, file: string): OpenBackup {
-  const size = fstatSync(fd).size
+  const found = fstatSync(fd)
+  if (!found.isFile()) throw damaged(file, 'it is not a file')
+  const { size } = found
   const start = take(fd, 0, magic.length + 4)
   if (start === undefined || !start.subarray(0, magic.length).equals(magic)) throw damaged(file, 'it is not a backup of soakp')
   const headerBytes = start.readUInt32BE(magic.length)

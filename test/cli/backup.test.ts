@@ -57,7 +57,24 @@ t.test('a file that is no backup, or was changed, restores nothing', async t => 
   t.equal((await other.run(['restore', file])).code, 65)
   t.equal((await other.run(['restore', join(home.dir, '.env')])).code, 65)
   t.equal((await other.run(['restore', join(home.dir, 'nothing')])).code, 74)
+  t.equal((await other.run(['restore', home.dir])).code, 65)
   t.notOk(existsSync(join(other.dir, 'keys.json')))
+})
+
+t.test('a file that cannot be made or read is a clear line with its own code, whatever its name', async t => {
+  const home = await madeHome(t)
+  for (const name of [
+    join(home.dir, 'no', 'such', 'folder'),
+    join(home.dir, 'a'.repeat(300)),
+    join(home.dir, '.env', 'b'),
+    `${home.dir}/\0`,
+  ]) {
+    const { code, stderr } = await home.run(['backup', name])
+    t.ok(code === 69 || code === 74, `${name.slice(-20)}: ${code}`)
+    t.match(stderr, /^soakp: (?:a file cannot be read or written|the store cannot be used at the moment)\. /)
+  }
+  t.equal((await home.run(['backup', join(home.dir, '.env')])).code, 73)
+  t.notMatch((await home.run(['backup', join(home.dir, '\u001b[31m')])).stdout, /\u001b/)
 })
 
 t.test('the master key is changed in place, or moved to a file; without the old one nothing is lost', async t => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type CertHome, dayMs, makeCertHome } from '../support/acme/home.js'
 import { certIdOf, eab, lacking, startBed, startPebble, temporaryFolder } from '../support/acme/index.js'
+import { madeHome } from './run.js'
 
 const skip = lacking('pebble', 'named', 'nsupdate', 'openssl')
 
@@ -24,6 +25,11 @@ const record = (home: CertHome, name = 'web.example.test') =>
     state: Record<string, never>
     wishes: Record<string, unknown>
   }
+
+t.test('a name that is nobody’s is told at once, and not after the wait of a run that nobody waits for', async t => {
+  const home = await madeHome(t)
+  t.match(await home.run(['cert', 'renew', '--cert-name', 'nobody.example']), { code: 66, stderr: /nobody\.example/ })
+})
 
 t.test('soakp cert renew', { skip }, async t => {
   const bed = await startBed(t)

@@ -122,6 +122,15 @@ t.test('token set replaces what is given, clears what is asked to be cleared, an
   t.match((await home.run(['token', 'set', id, '--ttl', '60d'])).stderr, /still ends .* token rotate/s)
 })
 
+t.test('an end that no calendar has is refused, and no grant is unreadable for it', async t => {
+  const home = await madeHome(t)
+  const { id } = await create(home, '--all')
+  const before = await home.json(['token', 'show', id])
+  for (const ttl of ['99999999d', '4000d']) t.equal((await home.run(['token', 'set', id, '--ttl', ttl])).code, 2)
+  t.same(await home.json(['token', 'show', id]), before)
+  t.equal((await home.json<unknown[]>(['token', 'list'])).length, 1)
+})
+
 t.test('token rotate gives a new token, and the old one its grace', async t => {
   const home = await madeHome(t)
   const { id, token } = await create(home, '--all')

@@ -148,6 +148,15 @@ t.test('watchers have a port of their own', async t => {
   t.ok(loadSettings({ env: { SOAKP_METRICS_LISTEN: '127.0.0.2:3033' }, home }))
 })
 
+t.test('a wait that no timer can be set to is refused, instead of being none', async t => {
+  const home = t.testdir()
+  for (const name of ['SOAKP_CERT_CHECK', 'SOAKP_SHUTDOWN_GRACE', 'SOAKP_HEAD_TIMEOUT', 'SOAKP_WEBSOCKET_PING', 'SOAKP_DNS_SETTLE']) {
+    t.match(refusal({ env: { [name]: '25d' }, home }).message, `${name} in the environment is longer than 24d`)
+    t.ok(loadSettings({ env: { [name]: '24d' }, home }))
+  }
+  t.ok(loadSettings({ env: { SOAKP_KEEP_ENTRIES: '365d' }, home }))
+})
+
 t.test('each type takes what it says and nothing else', async t => {
   const home = t.testdir()
   const good: Partial<Record<keyof Settings, [string, unknown][]>> = {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { writeFileAtomic } from '../../src/lib/atomic-file.js'
@@ -14,6 +14,14 @@ t.test('a file is replaced whole, with the mode asked for, and nothing is left b
   t.equal(statSync(file).mode & 0o777, 0o400)
   t.strictSame(readFileSync(file), Buffer.from([1, 2]))
   t.strictSame(readdirSync(dir), ['file'])
+})
+
+t.test('what a killed process has left beside a file is gone with the next write, what another one is writing is not', async t => {
+  const left = 'file.0123456789ab.tmp'
+  const dir = t.testdir({ file: 'old', [left]: 'x', 'file.ba9876543210.tmp': 'x', 'file.tmp': 'x', 'other.0123456789ab.tmp': 'x' })
+  for (const name of [left, 'file.tmp', 'other.0123456789ab.tmp']) utimesSync(join(dir, name), 1, 1)
+  writeFileAtomic(join(dir, 'file'), 'new')
+  t.strictSame(readdirSync(dir), ['file', 'file.ba9876543210.tmp', 'file.tmp', 'other.0123456789ab.tmp'])
 })
 
 t.test('an exclusive write never replaces a file', async t => {

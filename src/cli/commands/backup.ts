@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { printable } from '../format.js'
 
 /** `soakp backup`: while the daemon runs. The master key is not in it, so that whoever finds it has nothing. */
 export function backup(cli: Cli): Command {
@@ -19,7 +20,10 @@ export function backup(cli: Cli): Command {
       const keyring = await openHome(settings)
       const { home } = settings
       await createBackup(file, { home, store, keyring, settings: shareableSettings(readEnv(join(home, '.env'))), now: cli.now })
-      cli.result({ file, instanceId: keyring.instanceId }, `wrote ${file}; it opens only with the master key, which is not in it`)
+      cli.result(
+        { file, instanceId: keyring.instanceId },
+        `wrote ${printable(file)}; it opens only with the master key, which is not in it`,
+      )
     })
 }
 

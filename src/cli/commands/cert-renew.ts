@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
-import { withKeeper } from '../cert-session.js'
+import { certsDirOf, withKeeper } from '../cert-session.js'
 import { renewalJson, renewalText } from '../cert-views.js'
 import type { Cli } from '../cli.js'
 import { Exit } from '../failure.js'
@@ -36,6 +36,11 @@ export function certRenew(cli: Cli): Command {
 async function run(cli: Cli, { quiet = false, force, dryRun, certName: name, jitter }: Options): Promise<void> {
   const waits = jitter && !cli.interactive && !force && !dryRun
   const waitMs = waits ? Math.random() * longestJitterMs : 0
+  if (waits && name !== undefined) {
+    // a wrong name is told before the wait
+    const { recordOf } = await import('../../tls/life/renew.js')
+    recordOf(await certsDirOf(cli), name)
+  }
   const report = await withKeeper(cli, { quiet, waitMs }, async keeper => {
     const { renew } = await import('../../tls/life/renew.js')
     return renew(keeper, { name, force, dryRun })

@@ -68,7 +68,7 @@ async function renewHeld(deps: KeeperDeps, { name, force = false, dryRun = false
   await cleanUpDns(deps)
   const broken: Renewal[] = []
   const records =
-    name === undefined ? listRecords(certsDir, (error, bad) => broken.push(failed(certsDir, bad, [], error))) : [found(certsDir, name)]
+    name === undefined ? listRecords(certsDir, (error, bad) => broken.push(failed(certsDir, bad, [], error))) : [recordOf(certsDir, name)]
   const items: Item[] = []
   for (const record of records) items.push(await look(deps, record))
   const nowMs = run.now()
@@ -96,7 +96,8 @@ async function renewHeld(deps: KeeperDeps, { name, force = false, dryRun = false
   return { renewals: inOrder, hookFailures }
 }
 
-function found(certsDir: string, name: string): CertificateRecord {
+/** Throws `certificate_not_found` for a name that is not renewed here. */
+export function recordOf(certsDir: string, name: string): CertificateRecord {
   const record = readRecord(certsDir, name)
   if (record !== undefined) return record
   const hint =
