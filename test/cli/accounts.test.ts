@@ -185,3 +185,16 @@ t.test("the ledger is laid beside OpenAI's own numbers, and whatever only one si
   t.match(await home.run(['reconcile', 'package.json']), { code: 2, stderr: /no export/ })
   t.match(await home.run(['reconcile', 'nowhere.csv']), { code: 2, stderr: /cannot be read/ })
 })
+
+t.test('of the short list that comes with soakp it is told where each price was read, and what is hearsay', async t => {
+  const home = await homeWith(t, [])
+  const rows = await home.json<Row[]>(['price', 'list', '--built-in'])
+  t.ok(rows.every(row => typeof row.source === 'string' && row.source !== '' && typeof row.verified === 'boolean'))
+  t.match(await home.json(['price', 'show', 'openai', 'tts-1']), {
+    verified: true,
+    source: /developers\.openai\.com/,
+    prices: { characters: 15 },
+  })
+  t.match(await home.run(['price', 'show', 'deepgram', 'nova-3']), { stdout: /verified +no/ })
+  t.notOk('verified' in (await home.json<Row>(['price', 'show', 'openai', 'gpt-4o'])), 'the bundled list has no such word')
+})

@@ -1,11 +1,13 @@
 import { Command } from 'commander'
+import { ownPrices } from '../../prices/own-list.js'
 import type { Cli } from '../cli.js'
 import { minute, table } from '../format.js'
 import { type Moment, momentMs, momentOption } from '../options.js'
-import { priceText, priceView } from '../price-input.js'
+import { pricesOf, priceText, priceView } from '../price-input.js'
 
 interface Options {
   readonly unpriced?: boolean
+  readonly builtIn?: boolean
   readonly since?: Moment
 }
 
@@ -16,8 +18,10 @@ export function priceList(cli: Cli): Command {
   return new Command('list')
     .description('list the prices you set; listed prices come with soakp')
     .option('--unpriced', 'list instead what was used and has no price')
+    .option('--built-in', "list instead soakp's own short list, with where each price was read")
     .addOption(momentOption('--since <when>', 'with --unpriced: from when on (default: 30d)'))
-    .action(async ({ unpriced, since }: Options) => {
+    .action(async ({ unpriced, builtIn, since }: Options) => {
+      if (builtIn) return listBuiltIn(cli)
       if (unpriced) return listUnpriced(cli, since ? momentMs(since, cli.now()) : cli.now() - defaultSinceMs)
       const { store } = await cli.open()
       const prices = await store.listPrices()
@@ -30,6 +34,30 @@ export function priceList(cli: Cli): Command {
       ])
       cli.result(prices.map(priceView), prices.length === 0 ? '' : text)
     })
+}
+
+/** Listed prices of the bundled list are thousands, and each is shown by `price show`. */
+function listBuiltIn(cli: Cli): void {
+  const prices = ownPrices()
+  const text = table(prices, [
+    { title: 'PROVIDER', value: price => price.provider },
+    { title: 'MODEL', value: price => price.model },
+    { title: 'PRICE', value: ({ rates }) => priceText({ rates, sameAs: null }) },
+    { title: 'VERIFIED', value: ({ isVerified }) => (isVerified ? 'yes' : 'no') },
+    { title: 'SOURCE', value: price => price.source },
+  ])
+  if (prices.some(({ isVerified }) => !isVerified))
+    cli.note('what is not verified was not read on a page of the provider: set your own with `soakp price set`')
+  cli.result(
+    prices.map(({ provider, model, rates, source, isVerified }) => ({
+      provider,
+      model,
+      prices: pricesOf(rates),
+      source,
+      verified: isVerified,
+    })),
+    text,
+  )
 }
 
 async function listUnpriced(cli: Cli, sinceMs: number): Promise<void> {

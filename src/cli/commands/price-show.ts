@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
+import { ownListVersion, sourceOf } from '../../prices/own-list.js'
 import type { Cli } from '../cli.js'
 import { facts } from '../format.js'
 import { checkedModel, checkedProvider, pricesOf } from '../price-input.js'
@@ -20,12 +21,26 @@ export function priceShow(cli: Cli): Command {
           hint: 'set it: soakp price set PROVIDER MODEL --input … --output …',
         })
       const dollars = pricesOf(price.rates)
+      const listed = price.version.startsWith(`${ownListVersion}/`) ? sourceOf(provider, model) : undefined
       const larger = price.tiers.map(({ above, rates }) => ({ above, prices: pricesOf(rates) }))
       cli.result(
-        { provider, model, version: price.version, prices: dollars, tiers: larger },
+        {
+          provider,
+          model,
+          version: price.version,
+          prices: dollars,
+          tiers: larger,
+          ...(listed && { source: listed.source, verified: listed.isVerified }),
+        },
         facts([
           ['price', price.version],
           ...Object.entries(dollars),
+          ...(listed
+            ? [
+                ['read at', listed.source] as const,
+                ['verified', listed.isVerified ? 'yes' : "no: it was not read on a page of the provider's own"] as const,
+              ]
+            : []),
           ...larger.flatMap(({ above, prices }) =>
             Object.entries(prices).map(([name, value]) => [`${name}, input above ${above}`, value] as const),
           ),
