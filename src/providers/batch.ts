@@ -13,20 +13,27 @@ export interface Batch {
   readonly inline?: {
     /** Pointer of the body of each. */
     readonly bodies: string
-    /** The call that each of them stands for, behind the API's prefix. */
-    readonly path: string
+    /** The call that each of them stands for, behind the API's prefix; undefined: the one at `endpoint`. */
+    readonly path?: string
+    /** Other spellings of the way to them: where one stands, they cannot be told. */
+    readonly unless?: readonly string[]
   }
-  /** Pointer of the file that holds its requests, one a line: `{"custom_id", "method", "url", "body"}`. */
+  /** Pointer of the file that holds its requests, or the files, one request a line: `{"custom_id", "method", "url", "body"}`. */
   readonly file?: string
-  /** Pointers at which the body that makes it says for all requests which model and which call they are, where the requests need not. */
-  readonly model?: string
+  /** What the body that makes it, or its path, says for all requests: which model, where they do not say, and which call they are. */
+  readonly model?: readonly string[]
+  readonly modelInPath?: RegExp
   readonly endpoint?: string
+  /** Pointer of something else that answers in a model's place. */
+  readonly agent?: string
   /** Where it is asked for. */
   ask(id: string): string
   /** How it stands, by what the provider answers there. Undefined: the answer does not say. */
   state(reply: unknown): 'running' | 'ended' | undefined
-  /** Where its results are, one a line, once it has ended; none: it has none. */
-  results(id: string, reply: unknown): readonly string[]
+  /** Where its results are, one a line, once it has ended; none: it has none. Whole paths. */
+  results(id: string, reply: unknown, prefix: string): readonly string[]
+  /** Results that stand in the reply itself. */
+  inReply?(reply: unknown): readonly unknown[]
   /** Pointer of the reply within a line of the results. */
   readonly reply: string
 }
@@ -39,9 +46,10 @@ const text = (reply: unknown, name: string): string => {
 /** Ids become parts of paths: what is none, names nothing. */
 export const plainId = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$/
 
-/** Files whose names stand at these members of the reply. */
-function filesOf(reply: unknown, ...names: string[]): string[] {
-  return names.map(name => text(reply, name)).flatMap(id => (plainId.test(id) ? [`/files/${id}/content`] : []))
+/** The content of the file whose name stands at this member of the reply. */
+function fileAt(reply: unknown, name: string, prefix: string): string[] {
+  const id = text(reply, name)
+  return plainId.test(id) ? [`${prefix}/files/${id}/content`] : []
 }
 
 function stateBy(member: string, running: readonly string[], ended: readonly string[]) {
@@ -57,7 +65,7 @@ export const openaiBatch: Batch = {
   file: '/input_file_id',
   ask: id => `/batches/${id}`,
   state: stateBy('status', ['validating', 'in_progress', 'finalizing', 'cancelling'], ['completed', 'failed', 'expired', 'cancelled']),
-  results: (_id, reply) => filesOf(reply, 'output_file_id'),
+  results: (_id, reply, prefix) => fileAt(reply, 'output_file_id', prefix),
   reply: '/response/body',
 }
 
@@ -69,8 +77,56 @@ export const anthropicBatch: Batch = {
   inline: { bodies: '/requests/*/params', path: '/messages' },
   ask: id => `/messages/batches/${id}`,
   state: stateBy('processing_status', ['in_progress', 'canceling'], ['ended']),
-  results: (id, reply) => (text(reply, 'results_url') === '' ? [] : [`/messages/batches/${id}/results`]),
+  results: (id, reply, prefix) => (text(reply, 'results_url') === '' ? [] : [`${prefix}/messages/batches/${id}/results`]),
   reply: '/result/message',
+}
+
+/** The @mistralai/mistralai package. */
+export const mistralBatch: Batch = {
+  tail: /\/batch\/jobs$/,
+  inline: { bodies: '/requests/*/body' },
+  file: '/input_files/*',
+  model: ['/model'],
+  endpoint: '/endpoint',
+  agent: '/agent_id',
+  ask: id => `/batch/jobs/${id}`,
+  state: stateBy('status', ['QUEUED', 'RUNNING', 'CANCELLATION_REQUESTED'], ['SUCCESS', 'FAILED', 'TIMEOUT_EXCEEDED', 'CANCELLED']),
+  results: (_id, reply, prefix) => fileAt(reply, 'output_file', prefix),
+  reply: '/response/body',
+}
+
+const geminiStates = stateBy(
+  'state',
+  ['BATCH_STATE_UNSPECIFIED', 'BATCH_STATE_PENDING', 'BATCH_STATE_RUNNING'],
+  ['BATCH_STATE_SUCCEEDED', 'BATCH_STATE_FAILED', 'BATCH_STATE_CANCELLED', 'BATCH_STATE_EXPIRED'],
+)
+
+const geminiOutput = (reply: unknown) => {
+  const operation = object(reply)
+  return object(object(operation?.metadata)?.output) ?? object(operation?.response)
+}
+
+/** The @google/genai package 2.32. Requests in a file come by an upload in two steps, which is not looked into. */
+export const geminiBatch: Batch = {
+  tail: /\/models\/[^/]*$/,
+  inline: {
+    bodies: '/batch/inputConfig/requests/requests/*/request',
+    path: '/models/any:generateContent',
+    unless: ['/batch/input_config', '/batch/inputConfig/file_name', '/batch/inputConfig/fileName'],
+  },
+  model: ['/model', '/batch/model'],
+  modelInPath: /\/models\/([^/:]+):/,
+  ask: id => `/batches/${id}`,
+  state: reply => geminiStates(object(reply)?.metadata),
+  results(_id, reply, prefix) {
+    const name = /^files\/(.*)$/.exec(text(geminiOutput(reply), 'responsesFile'))?.[1] ?? ''
+    return plainId.test(name) ? [`/download${prefix}/files/${name}:download?alt=media`] : []
+  },
+  inReply(reply) {
+    const responses = object(geminiOutput(reply)?.inlinedResponses)?.inlinedResponses
+    return Array.isArray(responses) ? responses : []
+  },
+  reply: '/response',
 }
 
 /** What is known of batches that are made at this path, and the dialect that their results are in. */

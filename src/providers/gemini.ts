@@ -31,10 +31,7 @@ export const geminiRows: readonly Endpoint[] = [
   endpoint('inference', 'GET /models/{model}', { models: inPath }),
   // these leave something behind that is the project's, not the caller's
   endpoint('account', 'POST /models/*:predictLongRunning', { models: json('/model'), owns: own.operationsMade }),
-  endpoint('account', 'POST /models/*:batchGenerateContent', {
-    models: json('/model', '/batch/model', '/batch/inputConfig/requests/requests/*/request/model'),
-    owns: own.batchesMade,
-  }),
+  endpoint('account', 'POST /models/*:batchGenerateContent', { owns: own.batchesMade }),
   endpoint('account', 'POST /models/*:asyncBatchEmbedContent', { models: json('/model', '/batch/model'), owns: own.batchesMade }),
   endpoint('account', '* /models/*/operations/**', { owns: own.operations }),
   endpoint('account', '* /interactions/*/**', { owns: own.interactions }),

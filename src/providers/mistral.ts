@@ -52,7 +52,7 @@ const plainRows: readonly Endpoint[] = [
   endpoint('account', '* /agents/*/versions/**'),
   endpoint('account', '* /agents/*/aliases/**'),
   endpoint('account', '* /audio/voices/**'),
-  endpoint('account', '* /batch/**', { models: json('/model', '/requests/*/body/model') }),
+  endpoint('account', '* /batch/**'),
   endpoint('account', '* /libraries/**'),
   endpoint('account', '* /rag/**'),
   endpoint('credential', '* /client/sessions/**'),

@@ -1,3 +1,4 @@
+import { geminiBatch } from './batch.js'
 import { collection, inJson, inQuery, type Made, type Ownership, type Place } from './resource.js'
 
 // Source: the @google/genai package 2.32, ai.google.dev/api. Files are kept for two days. Names are paths (`files/abc`); the id is the last part of one.
@@ -90,14 +91,14 @@ export const operations: Ownership = {
 
 export const batchesMade: Ownership = {
   kind: 'batch',
-  ways: [{ spec: '*', makes: [made('batch', 'batches')] }],
+  ways: [{ spec: '*', makes: [made('batch', 'batches')], batch: geminiBatch }],
   names: geminiNames,
 }
 
 export const geminiBatches = collection('batch', '/batches', {
   tells: tellsFile,
   list: tokenList('batch', '/operations', 'batches'),
-  ways: [{ spec: 'POST /batches/{id}:*' }],
+  ways: [{ spec: 'POST /batches/{id}:cancel', free: true }, { spec: 'POST /batches/{id}:*' }],
 })
 
 export const geminiFiles = collection('file', '/files', {

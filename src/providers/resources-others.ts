@@ -1,3 +1,4 @@
+import { mistralBatch } from './batch.js'
 import { endpoint } from './endpoints.js'
 import type { Endpoint } from './provider.js'
 import { collection, inJson, type Made, type Ownership } from './resource.js'
@@ -43,10 +44,11 @@ export const lemur: Ownership = {
 const mistralList = (kind: string) =>
   ({ items: '/data', kind, id: '/id', paging: { after: 'page', more: 'has_more' }, counts: ['total'] }) as const
 
-export const mistralFiles = collection('file', '/files', { makes: made('file'), list: mistralList('file') })
+export const mistralFiles = collection('file', '/files', { makes: made('file'), holdsBatch: true, list: mistralList('file') })
 export const mistralBatches = collection('batch', '/batch/jobs', {
   under: '/batch',
   makes: made('batch'),
+  batch: mistralBatch,
   tells: [...made('file', '/output_file'), ...made('file', '/error_file')],
   list: mistralList('batch'),
   names: inJson('file', '/input_files/*'),

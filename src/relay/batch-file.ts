@@ -4,7 +4,7 @@ import { compilePointers, scanJson } from '../lib/json-scan.js'
 import { Lines } from '../lib/lines.js'
 import type { Provider } from '../providers/provider.js'
 import { callOf } from './batch-item.js'
-import { addItem, type BatchSums, noSums } from './batch-sums.js'
+import { addItem, addNames, type BatchSums, noSums } from './batch-sums.js'
 
 /** Reads along as a file is uploaded that may hold the requests of a batch, and keeps the sum of what they ask for. */
 export interface BatchFile {
@@ -19,6 +19,9 @@ const mostLineBytes = 16 * 1024 * 1024
 
 const pointers = compilePointers(['/method', '/url', '/body'])
 const purpose = new Set(['purpose'])
+
+/** What else a request may be that does not say which call it is: these name things at places of their own. */
+const otherCalls = ['/v1/ocr', '/v1/audio/transcriptions']
 
 /** `contentType` of the form, as it was sent. */
 export function createBatchFile(contentType: string, provider: Provider, rules: Pick<Rules, 'reachesAll'>): BatchFile {
@@ -73,6 +76,9 @@ function readLine(sums: BatchSums, line: Buffer, provider: Provider, rules: Pick
   const url = at('/url')?.value ?? ''
   const method = at('/method')?.value ?? 'POST'
   if (!body || typeof url !== 'string' || typeof method !== 'string') return 'one of them is no request'
-  addItem(sums, callOf(provider, method, url), line.subarray(body.start, body.end), rules)
+  const bytes = line.subarray(body.start, body.end)
+  addItem(sums, callOf(provider, method, url), bytes, rules)
+  // which call it is, the batch will say
+  if (url === '') for (const path of otherCalls) addNames(sums, callOf(provider, method, path), bytes, rules)
   return undefined
 }

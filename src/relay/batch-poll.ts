@@ -42,6 +42,8 @@ const leaseMs = 3_600_000
 const askMs = 60_000
 const readMs = 1_800_000
 const mostStateBytes = 1024 * 1024
+/** Where results stand in it. */
+const mostRepliedBytes = 64 * 1024 * 1024
 /** No provider works on a batch for longer, and none keeps results for much longer. */
 const mostAgeMs = 32 * 86_400_000
 /** A provider that says nothing of a batch is asked for so long; one that does not know it, so often. */
@@ -137,7 +139,7 @@ export function createBatchPoller({ store, vault, outbound, prices, limits, log,
     const key = await store.getKey(batch.keyId)
     if (!key) return { kind: 'lost', why: 'its key was removed' }
     if (key.state !== 'active') return { kind: 'silent', why: 'its key is disabled' }
-    const found = findBatch(routeOf(key).provider, batch.path)
+    const found = findBatch(routeOf(key).provider, batch.path.split('?', 1)[0] ?? '')
     if (!found) return { kind: 'lost', why: 'nothing is known of such batches' }
     try {
       return await read(batch, key, found.batch, found.dialect)
@@ -148,29 +150,32 @@ export function createBatchPoller({ store, vault, outbound, prices, limits, log,
   }
 
   async function read(record: BatchRecord, key: KeyRecord, batch: Batch, dialect: Dialect): Promise<Heard> {
-    const prefix = record.path.replace(batch.tail, '')
+    const [where = '', version] = record.path.split('?')
+    const prefix = where.replace(batch.tail, '')
+    const query = version === undefined ? '' : `?${version}`
     const headers = Object.fromEntries(pairs(accountHeaders(routeOf(key).provider, key)))
     const get = (path: string, timeoutMs: number, take?: (piece: Buffer) => void) =>
       askWithKey(
         key,
         {
-          ...{ method: 'GET', path: prefix + path, headers, timeoutMs, signal: ending.signal },
-          ...(take ? { take, mostBytes: Number.POSITIVE_INFINITY } : { mostBytes: mostStateBytes }),
+          ...{ method: 'GET', path: path + query, headers, timeoutMs, signal: ending.signal },
+          ...(take ? { take, mostBytes: Number.POSITIVE_INFINITY } : { mostBytes: batch.inReply ? mostRepliedBytes : mostStateBytes }),
         },
         vault,
         outbound,
       )
-    const state = await get(batch.ask(record.id), askMs)
+    const state = await get(prefix + batch.ask(record.id), askMs)
     if (state.status !== 200) return turnedAway(state)
     const reply = parse(state.body)
     const stands = batch.state(reply)
     if (stands !== 'ended') return stands === 'running' ? { kind: 'later' } : { kind: 'silent', why: 'its reply is no such state' }
     const results = new BatchResults(record, batch, dialect, prices)
-    for (const path of batch.results(record.id, reply)) {
+    for (const path of batch.results(record.id, reply, prefix)) {
       const answer = await get(path, readMs, piece => results.feed(piece))
       if (answer.status !== 200) return turnedAway(answer)
       results.endFile()
     }
+    for (const result of batch.inReply?.(reply) ?? []) results.feed(Buffer.from(`${JSON.stringify(result)}\n`))
     return { kind: 'ended', use: results.use }
   }
 

@@ -1,9 +1,8 @@
-import { type Rules, rulesOf } from '../access/rules.js'
+import type { Rules } from '../access/rules.js'
 import { compilePointers, type Found, scanJson } from '../lib/json-scan.js'
 import { type Batch, ownershipOf } from '../providers/index.js'
 import type { Dialect, Endpoint } from '../providers/provider.js'
-import { callOf, type ItemCall } from './batch-item.js'
-import type { Exchange } from './exchange.js'
+import type { ItemCall } from './batch-item.js'
 import { bareModel, wantedOf } from './inspect.js'
 import { namedIn } from './owned.js'
 import { mostInputTokens } from './worst-input.js'
@@ -57,16 +56,31 @@ export function readSums(facts: string | null | undefined): BatchSums | undefine
   return facts ? (JSON.parse(facts) as BatchSums) : undefined
 }
 
-/** The requests that stand in the body of the call that makes the batch. Undefined: none do. */
-export function sumInline({ call, provider, grant }: Exchange, { tail, inline }: Batch, body: Buffer): BatchSums | undefined {
-  if (!inline || !provider || !grant) return undefined
-  const scan = scanJson(body, compilePointers([inline.bodies]))
-  if (!scan.ok || scan.found.length === 0) return undefined
+/** The requests that stand in the body of the call that makes the batch, each as `item`. Undefined: none do, or it cannot be told. */
+export function sumInline(
+  inline: NonNullable<Batch['inline']>,
+  item: ItemCall,
+  body: Buffer,
+  rules: Pick<Rules, 'reachesAll'>,
+): BatchSums | undefined {
+  const { bodies, unless = [] } = inline
+  const scan = scanJson(body, compilePointers([bodies, ...unless]))
+  if (!scan.ok || scan.found.length === 0 || scan.found.some(({ pointer }) => pointer !== bodies)) return undefined
   const sums = noSums()
-  const item = callOf(provider, 'POST', call.path.replace(tail, '') + inline.path)
-  const rules = rulesOf(grant.record)
   for (const { start, end } of scan.found) addItem(sums, item, body.subarray(start, end), rules)
   return sums
+}
+
+/** What a request names that does not say which call it is, if it is one of this kind. */
+export function addNames(sums: BatchSums, { endpoint, dialect }: ItemCall, body: Buffer, rules: Pick<Rules, 'reachesAll'>): void {
+  const item = endpoint && sums.fault === undefined ? readItem(endpoint, dialect, body, rules) : undefined
+  if (typeof item === 'string') sums.fault ??= item
+  else if (item) keepNames(sums, item.names)
+}
+
+function keepNames(sums: BatchSums, names: BatchSums['names']): void {
+  for (const name of names) if (!sums.names.some(([kind, id]) => kind === name[0] && id === name[1])) sums.names.push(name)
+  if (sums.names.length > mostNames) sums.fault ??= 'they name too many things'
 }
 
 /** Adds one request. `length`: of all that is said of it, which bounds what it brings in. */
@@ -80,20 +94,18 @@ export function addItem(sums: BatchSums, { path, endpoint, dialect }: ItemCall, 
     sums.fault ??= item
     return
   }
-  for (const name of item.names) if (!sums.names.some(([kind, id]) => kind === name[0] && id === name[1])) sums.names.push(name)
-  if (sums.names.length > mostNames) sums.fault ??= 'they name too many things'
+  keepNames(sums, item.names)
   for (const model of item.models.length === 0 ? [''] : item.models) addTo(sums, model, endpoint, dialect, item, body)
 }
 
 function addTo(sums: BatchSums, model: string, endpoint: Endpoint | undefined, dialect: Dialect, item: Item, body: Buffer): void {
+  // a name that would not be one of the object's own
+  if (model === '__proto__') sums.fault ??= 'they name a model that is none'
   const known = Object.hasOwn(sums.models, model)
-  if (!known && Object.keys(sums.models).length >= mostModels) {
-    sums.fault ??= 'they name too many models'
-    return
-  }
+  if (!known && Object.keys(sums.models).length >= mostModels) sums.fault ??= 'they name too many models'
+  if (sums.fault !== undefined) return
   const sum = known ? (sums.models[model] as ModelSum) : { requests: 0, inputTokens: 0, largestInput: 0, outputTokens: 0, unsaid: 0 }
-  // a name may be one that every object has
-  if (!known) Object.defineProperty(sums.models, model, { value: sum, enumerable: true, writable: true, configurable: true })
+  sums.models[model] = sum
   sum.requests++
   if (endpoint?.free) return
   if (endpoint === undefined || endpoint.estimate === true) {

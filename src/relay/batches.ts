@@ -1,14 +1,16 @@
 import type { Logger } from 'pino'
-import { rulesOf } from '../access/rules.js'
+import { type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
-import { compilePointers, scanJson } from '../lib/json-scan.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { Limits } from '../limits/limits.js'
 import { type Batch, plainId } from '../providers/index.js'
+import type { Provider } from '../providers/provider.js'
 import type { BatchRecord, OwnedRecord } from '../stores/records.js'
 import type { Store } from '../stores/store.js'
 import type { PlannedBatch } from './batch-cost.js'
 import { createBatchFile } from './batch-file.js'
+import { callOf, type ItemCall } from './batch-item.js'
+import { type BatchJob, readJob, sumOfAll, textsAt, withJob } from './batch-job.js'
 import { judgeBatch } from './batch-rules.js'
 import { type BatchSums, readSums, sumInline } from './batch-sums.js'
 import type { Exchange } from './exchange.js'
@@ -45,8 +47,12 @@ export function createBatches({ store, limits, ownership, log, now }: BatchesDep
         return
       }
       const batch = batchOf(exchange)
-      if (!batch) return
-      const sums = seen(exchange, batch)
+      if (!batch) {
+        // work that is added to a batch, in a way that is not known: what no rule depends on may go
+        if (mayAddWork(exchange)) judgeBatch(exchange, undefined)
+        return
+      }
+      const sums = seen(exchange, batch, provider, rules)
       return isPromise(sums) ? sums.then(found => plan(exchange, batch, found)) : plan(exchange, batch, sums)
     },
 
@@ -89,20 +95,35 @@ export function createBatches({ store, limits, ownership, log, now }: BatchesDep
     )
   }
 
-  /** What is known of its requests: they stand in the body, or were seen as their file passed. */
-  function seen(exchange: Exchange, batch: Batch): MaybePromise<BatchSums | undefined> {
+  /** What is known of its requests: they stand in the body, or were seen as their files passed. */
+  function seen(exchange: Exchange, batch: Batch, provider: Provider, rules: Rules): MaybePromise<BatchSums | undefined> {
     const body = exchange.inspected?.unread ? undefined : exchange.inspected?.original
     if (body === undefined) return undefined
-    const inline = sumInline(exchange, batch, body)
-    if (inline) return inline
-    const id = batch.file === undefined ? undefined : textAt(body, batch.file)
-    const { grant, key, call } = exchange
-    if (id === undefined || !grant || !key) return undefined
-    const found = store.findOwned({ tenant: grant.record.tenant, provider: call.provider, kind: 'file', id })
-    // one id names one file at each key
-    const ofKey = (records: readonly OwnedRecord[]) => readSums(records.find(({ keyId }) => keyId === key.id)?.facts)
-    return isPromise(found) ? found.then(ofKey) : ofKey(found)
+    const { path } = exchange.call
+    const job = readJob(batch, provider, path, body)
+    const files = textsAt(body, batch.file)
+    const inline = batch.inline && sumInline(batch.inline, inlineCall(batch, job, provider, path), body, rules)
+    // of which of both the provider would make it, nobody knows
+    if (inline) return files.length > 0 ? undefined : withJob(inline, job)
+    const found = files.map(id => seenFile(exchange, id))
+    const ofAll = (all: readonly (readonly OwnedRecord[])[]) => {
+      // one id names one file at each key
+      const sums = sumOfAll(all.map(records => readSums(records.find(({ keyId }) => keyId === exchange.key?.id)?.facts)))
+      return sums && withJob(sums, job)
+    }
+    if (found.some(isPromise)) return Promise.all(found).then(ofAll)
+    return ofAll(found as (readonly OwnedRecord[])[])
   }
+
+  function seenFile({ grant, call }: Exchange, id: string): MaybePromise<readonly OwnedRecord[]> {
+    return store.findOwned({ tenant: grant?.record.tenant ?? '', provider: call.provider, kind: 'file', id })
+  }
+}
+
+/** Which call each request in the body stands for. */
+function inlineCall({ tail, inline }: Batch, job: BatchJob, provider: Provider, path: string): ItemCall {
+  if (inline?.path !== undefined) return callOf(provider, 'POST', path.replace(tail, '') + inline.path)
+  return job.endpoint ?? callOf(provider, 'POST', '')
 }
 
 /** Undefined: the call makes none. Where it is not known what a path means, it is taken for one that does. */
@@ -111,10 +132,14 @@ function batchOf({ way, endpoint, call }: Exchange): Batch | undefined {
   return call.request.method === 'POST' ? endpoint?.owns?.ways.find(({ batch }) => batch !== undefined)?.batch : undefined
 }
 
-function textAt(body: Buffer, pointer: string): string | undefined {
-  const scan = scanJson(body, compilePointers([pointer]))
-  const values = scan.ok ? scan.found.map(({ value }) => value) : []
-  return values.length === 1 && typeof values[0] === 'string' ? values[0] : undefined
+function mayAddWork({ way, endpoint, call }: Exchange): boolean {
+  return call.request.method === 'POST' && way?.way.free !== true && endpoint?.owns?.ways.some(({ batch }) => batch !== undefined) === true
+}
+
+/** Services with dated versions are asked for the same one. */
+function versionIn(query: string): string {
+  const version = query === '' ? null : new URLSearchParams(query).get('api-version')
+  return version === null ? '' : `?api-version=${encodeURIComponent(version.slice(0, 40))}`
 }
 
 /** Of a text that a client chose, so much is written down. */
@@ -131,7 +156,7 @@ function recordOf(exchange: Exchange, { sums }: PlannedBatch, id: string, holds:
     tenant: grant.record.tenant,
     provider: call.provider,
     callId: call.id,
-    path: call.path,
+    path: call.path + versionIn(call.query),
     endpoint: endpoint?.pattern ?? call.path.slice(0, longest),
     grantId: grant.record.id,
     tokenId: grant.token.jti,

@@ -20,7 +20,7 @@ export interface BatchRecord {
   readonly provider: string
   /** The call that made it. What the batch used is written down under the same id. */
   readonly callId: string
-  /** Of that call, behind the provider's name. */
+  /** Of that call, behind the provider's name; with the version of the API, where the query says it. */
   readonly path: string
   /** The endpoint's pattern. */
   readonly endpoint: string

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Anthropic from '@anthropic-ai/sdk'
+import { GoogleGenAI } from '@google/genai'
+import { Mistral } from '@mistralai/mistralai'
 import OpenAI, { toFile } from 'openai'
 import t from 'tap'
 import { makeBatchPlace } from '../support/batch-place.js'
@@ -292,4 +294,76 @@ t.test('tokens of others cannot have a batch asked for, cancelled or read', asyn
     t.match(await refused(what), /^404/)
   t.match(await refused(other.messages.batches.results(id)), /^404/)
   t.equal(provider.seen.length, before)
+})
+
+t.test('Groq, Mistral and Gemini: held for when they are made, by a file or in the body, and settled', async t => {
+  const { provider, daemon, grant, settled, shown, lines } = await makeBatchPlace(t, ['groq', 'mistral', 'gemini'])
+  const { id, token } = await grant(
+    '--budget',
+    '1usd/d',
+    '--models',
+    'llama-3.1-8b-instant',
+    'mistral-small-latest',
+    'gemini-2.5-flash',
+    '--max-output',
+    '1000',
+  )
+  const groq = new OpenAI({ apiKey: token, baseURL: `${daemon.origin}/groq/openai/v1`, maxRetries: 0 })
+  const mistral = new Mistral({ apiKey: token, serverURL: `${daemon.origin}/mistral` })
+  const gemini = new GoogleGenAI({ apiKey: token, httpOptions: { baseUrl: `${daemon.origin}/gemini` } })
+  let before = 0
+  const heldMore = async (what: string) => {
+    const { held } = await shown(id)
+    t.ok(held > before, what)
+    before = held
+  }
+  await create(groq, await upload(groq, requestLines(2, 100, 'llama-3.1-8b-instant')))
+  await heldMore('Groq')
+  provider.end(provider.last(), 'completed', [completion('llama-3.1-8b-instant', 1000, 0)])
+  const body = { messages: [{ role: 'user', content: 'hi' }], max_tokens: 100 }
+  const file = new File([`${JSON.stringify({ custom_id: '0', body })}\n`], 'in.jsonl')
+  const { id: fileId } = await mistral.files.upload({ file, purpose: 'batch' })
+  await mistral.batch.jobs.create({ inputFiles: [fileId], model: 'mistral-small-latest', endpoint: '/v1/chat/completions' })
+  await heldMore('Mistral, by a file')
+  provider.end(provider.last(), 'SUCCESS', [completion('mistral-small-latest', 1000, 0)])
+  await mistral.batch.jobs.create({ requests: [{ customId: '0', body }], model: 'mistral-small-latest', endpoint: '/v1/chat/completions' })
+  await heldMore('Mistral, in the body')
+  provider.end(provider.last(), 'CANCELLED', undefined)
+  const jobs = [
+    { inputFiles: [fileId], model: 'mistral-large-latest', endpoint: '/v1/chat/completions' },
+    { inputFiles: [fileId], model: 'mistral-small-latest', endpoint: '/v1/ocr' },
+    { inputFiles: [fileId], agentId: 'ag:1', endpoint: '/v1/agents/completions' },
+    { requests: [{ body: { ...body, max_tokens: 1001 } }], model: 'mistral-small-latest', endpoint: '/v1/chat/completions' },
+    { requests: [{ body: { ...body, model: 'mistral-large-latest' } }], model: 'mistral-small-latest', endpoint: '/v1/chat/completions' },
+  ] as const
+  for (const job of jobs) {
+    const answer = await mistral.batch.jobs.create(job as never).catch((error: { statusCode?: number }) => error.statusCode)
+    t.ok(answer === 403 || answer === 400, `${JSON.stringify(job)}: ${answer}`)
+  }
+  const asked = { contents: [{ role: 'user', parts: [{ text: 'hi' }] }], config: { maxOutputTokens: 100 } }
+  await gemini.batches.create({ model: 'gemini-2.5-flash', src: [asked, asked] })
+  await heldMore('Gemini')
+  provider.end(provider.last(), 'BATCH_STATE_SUCCEEDED', [
+    {
+      response: {
+        modelVersion: 'gemini-2.5-flash',
+        usageMetadata: { promptTokenCount: 1000, candidatesTokenCount: 0, totalTokenCount: 1000 },
+      },
+    },
+    { error: { code: 3, message: 'no' } },
+  ])
+  const refusal = await gemini.batches.create({ model: 'gemini-2.5-pro', src: [asked] }).catch((error: { status?: number }) => error.status)
+  t.equal(refusal, 403)
+  await settled()
+  t.match(
+    (await lines()).map(({ model, inputTokens, costMicroDollars }) => [model, inputTokens, costMicroDollars]).sort(),
+    [
+      ['gemini-2.5-flash', 1000, 150],
+      ['llama-3.1-8b-instant', 1000, 25],
+      ['mistral-small-latest', 1000, /./],
+      [null, 0, null],
+    ].sort(),
+  )
+  const used = (await lines()).reduce((sum, { costMicroDollars }) => sum + (costMicroDollars ?? 0), 0)
+  t.same(await shown(id), { used, held: 0, lost: 0 })
 })

@@ -87,6 +87,8 @@ export async function startBatchProvider(): Promise<BatchProvider> {
         bytes: body.length,
         created_at: 1,
         status: 'processed',
+        sample_type: 'batch_request',
+        source: 'upload',
       })
     }
     const content = /\/files\/([^/]+)\/content$/.exec(pathname)?.[1]
@@ -117,6 +119,20 @@ export async function startBatchProvider(): Promise<BatchProvider> {
       }
     }
     if (dialect === 'gemini') return { name: `batches/${id}`, metadata: { state: status }, done: status.endsWith('SUCCEEDED'), ...more }
+    if (dialect === 'mistral') {
+      const counts = { total_requests: 1, completed_requests: 0, succeeded_requests: 0, failed_requests: 0 }
+      return {
+        id,
+        object: 'batch',
+        input_files: [],
+        endpoint: '/v1/chat/completions',
+        errors: [],
+        status,
+        created_at: 1,
+        ...counts,
+        ...more,
+      }
+    }
     return { id, object: 'batch', status, endpoint: '/v1/chat/completions', ...more }
   }
 
@@ -129,6 +145,11 @@ export async function startBatchProvider(): Promise<BatchProvider> {
     end(batch, status, results) {
       batch.status = status
       const text = typeof results === 'string' ? results : results?.map(line => `${JSON.stringify(line)}\n`).join('')
+      if (batch.dialect === 'gemini') {
+        const inlinedResponses = typeof results === 'string' ? [] : (results ?? [])
+        batch.more = { metadata: { state: status, output: { inlinedResponses: { inlinedResponses } } } }
+        return
+      }
       if (batch.dialect === 'anthropic' || text === undefined) {
         batch.results = text
         return
