@@ -5,22 +5,17 @@ import { messagesInference } from './endpoints-anthropic.js'
 import { commonAccount, commonCredential, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
 import { messageBatches } from './resources-anthropic.js'
+import { providerRow } from './row.js'
 
 type Row = Pick<Provider, 'id' | 'title' | 'origin' | 'keyHints' | 'endpoints'> & Partial<Provider> & { readonly compatiblePath: string }
 
 /** Bearer keys, OpenAI's dialect, `GET {compatiblePath}/models` to ask about a key; whatever a row says otherwise goes. */
 export function openaiCompatible(row: Row): Provider {
-  return {
-    auth: { type: 'bearer' },
+  return providerRow({
     dialect: openaiDialect,
     keyCheck: { method: 'GET', path: `${row.compatiblePath}/models`, works: [200], restricted: [403, 429], refused: [401] },
-    defaultHeaders: {},
-    allowRequestHeaders: [],
-    dropRequestHeaders: [],
-    dropResponseHeaders: [],
-    keyRefused: status => status === 401,
     ...row,
-  }
+  })
 }
 
 /** What most services of the dialect have in common, relative to the version prefix. */
