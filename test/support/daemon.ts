@@ -3,13 +3,15 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Entry } from '../../src/stores/records.js'
 import { jsonOf, nearHome } from '../cli/run.js'
+import { freePort } from './free-port.js'
 import { withStore } from './home-store.js'
 import { until } from './until.js'
+
+export { freePort }
 
 export const launcher = join(process.cwd(), 'bin/soakp.js')
 
@@ -173,16 +175,6 @@ function findCa(dir: string): string {
     if (text.startsWith('-----BEGIN CERTIFICATE') && new X509Certificate(text).ca) return file
   }
   throw new Error(`no CA certificate in ${certs}`)
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function startDaemon(home: Home, options: ServeOptions, t: Pick<Teardown, 'teardown'>): Promise<Daemon> {

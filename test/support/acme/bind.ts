@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { Resolver } from 'node:dns/promises'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, type Server, startServer, untilUp } from './process.js'
+import { freePort } from '../free-port.js'
+import { type Server, startServer, untilUp } from './process.js'
 import { programPath } from './programs.js'
 
 export interface Tsig {

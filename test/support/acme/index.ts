@@ -5,10 +5,11 @@ import { type Bind, type BindOptions, startBind } from './bind.js'
 import { type Pebble, type PebbleOptions, startPebble } from './pebble.js'
 import { type AcmeProxy, startProxy } from './proxy.js'
 
+export { freePort } from '../free-port.js'
 export { type Bind, type BindOptions, nsupdate, startBind, type Tsig } from './bind.js'
 export { startPdns } from './pdns.js'
 export { eab, type Pebble, type PebbleOptions, startPebble } from './pebble.js'
-export { freePort, type Server } from './process.js'
+export type { Server } from './process.js'
 export { lacking, programPath } from './programs.js'
 export { type AcmeProxy, certIdOf, type Fault, startProxy } from './proxy.js'
 

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { freePort, type Server, startServer, untilUp } from './process.js'
+import { freePort } from '../free-port.js'
+import { type Server, startServer, untilUp } from './process.js'
 
 const schemaFile = '/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql'
 

@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
-import { freePort, type Server, startServer, untilUp } from './process.js'
+import { freePort } from '../free-port.js'
+import { type Server, startServer, untilUp } from './process.js'
 import { makeServerCertificate, type ServerCertificate } from './tls.js'
 
 export interface PebbleOptions {
