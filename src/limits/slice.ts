@@ -107,6 +107,30 @@ export class Slice {
     this.limit = -1
   }
 
+  /** What it used so far is another's to say; gives how much that is. Calls that are still open may use more. */
+  forget(): number {
+    const { saved } = this
+    this.used -= saved
+    this.saved = 0
+    this.giveUp()
+    return saved
+  }
+
+  /** It is not, after all. */
+  recall(saved: number): void {
+    this.used += saved
+    this.saved += saved
+    this.giveUp()
+  }
+
+  /** Nobody may ask the store for more of it until this is settled. */
+  waitFor(work: Promise<unknown>): void {
+    const over = () => {
+      this.claiming = undefined
+    }
+    this.claiming = work.then(over, over)
+  }
+
   /** As the store is to have it. `trims`: without anything spare; `isExact`: with what is held at this moment for the most that is. */
   state(trims: boolean, isExact: boolean): SliceState {
     const { counter, windowStartMs, windowEndMs, used, held } = this

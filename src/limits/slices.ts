@@ -83,10 +83,7 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
   /** `closed`: what was spare belongs to others now, and what is held counts as lost until it is said to be held. `gone`: what was used is kept there, what is held has to be drawn anew. */
   function onLost(state: 'closed' | 'gone'): void {
     for (const slice of new Set([...slices.values(), ...dirty])) {
-      if (state === 'gone') {
-        slice.used -= slice.saved
-        slice.saved = 0
-      }
+      if (state === 'gone') slice.forget()
       slice.giveUp()
       if (state === 'closed' || slice.used + slice.held > 0) markDirty(slice)
     }
@@ -144,10 +141,7 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
     }
     if (!isPromise(answer)) return heard(answer)
     const outcome = answer.then(heard, giveBack)
-    const over = () => {
-      slice.claiming = undefined
-    }
-    slice.claiming = outcome.then(over, over)
+    slice.waitFor(outcome)
     return outcome.catch(error => failed(error, slice, wanted, at))
   }
 
@@ -227,17 +221,18 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
   async function retire(idle: readonly Slice[]): Promise<void> {
     const gone = idle.filter(slice => slice.held === 0 && slice.used === slice.saved && !slice.isDirty && !slice.claiming)
     if (gone.length === 0 || lease.instance === undefined) return
-    const retired = store.retireSlices(lease.instance, gone)
-    if (isPromise(retired)) {
-      const over = retired.then(() => undefined).catch(() => undefined)
-      for (const slice of gone) {
-        // nobody may hold of it meanwhile
-        slice.limit = -1
-        slice.claiming = over.then(() => {
-          slice.claiming = undefined
-        })
+    const saved = gone.map(slice => slice.forget())
+    try {
+      const retired = store.retireSlices(lease.instance, gone)
+      if (isPromise(retired)) {
+        const over = retired.catch(() => undefined)
+        // nobody may hold of them meanwhile
+        for (const slice of gone) slice.waitFor(over)
+        await retired
       }
-      await retired
+    } catch (error) {
+      for (const [index, slice] of gone.entries()) slice.recall(saved[index] ?? 0)
+      throw error
     }
     for (const slice of gone) if (slices.get(slice.counter) === slice) slices.delete(slice.counter)
   }

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { SoakpError } from '../../src/errors.js'
 import { openStore } from '../../src/stores/index.js'
@@ -23,23 +24,26 @@ interface Kind extends Omit<WorldOptions, 'roll' | 'store'> {
   readonly sqlite?: true
 }
 
+mock.timers.enable({ apis: ['setInterval'] })
+t.teardown(() => mock.timers.reset())
+
 /** Below what a lease is given up before its end. */
 const littleMs = 1500
 
 const kinds: readonly Kind[] = [
-  { title: 'one process, any step of the clock', schedules: 60, processes: 1, crashes: 0, troubles: 0, mostBackMs: 90_000_000 },
+  { title: 'one process, any step of the clock', schedules: 30, processes: 1, crashes: 0, troubles: 0, mostBackMs: 90_000_000 },
   {
     title: 'three processes that crash, vanish and stand still',
-    schedules: 120,
+    schedules: 60,
     processes: 3,
     crashes: 4,
     troubles: 0,
     mostBackMs: littleMs,
   },
-  { title: 'a store that fails, too', schedules: 120, processes: 3, crashes: 3, troubles: 8, mostBackMs: littleMs },
+  { title: 'a store that fails, too', schedules: 60, processes: 3, crashes: 3, troubles: 8, mostBackMs: littleMs },
   {
     title: 'a store that answers later, and fails',
-    schedules: 60,
+    schedules: 30,
     processes: 2,
     crashes: 2,
     troubles: 5,
@@ -48,14 +52,14 @@ const kinds: readonly Kind[] = [
   },
   {
     title: 'calls that go on without the store',
-    schedules: 80,
+    schedules: 30,
     processes: 1,
     crashes: 0,
     troubles: 15,
     mostBackMs: littleMs,
     goesOn: true,
   },
-  { title: 'the database', schedules: 6, processes: 3, crashes: 3, troubles: 5, mostBackMs: littleMs, sqlite: true },
+  { title: 'the database', schedules: 4, processes: 3, crashes: 3, troubles: 5, mostBackMs: littleMs, sqlite: true },
 ]
 
 async function step(world: World, kind: Kind): Promise<string | undefined> {
@@ -82,6 +86,7 @@ async function step(world: World, kind: Kind): Promise<string | undefined> {
   } else if (chance < 92) {
     if (call) await world.cover(process, call)
   } else if (chance < 94) world.changeLimits()
+  else if (chance < 95) await world.beat()
   else if (chance < 99) world.moveClock(roll(3) === 0 ? -roll(kind.mostBackMs + 1) : roll(400_000 / 10), kind.mostBackMs)
   else world.moveClock(roll(2) === 0 ? 31_000 : 3_600_000, kind.mostBackMs)
 }

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pino } from 'pino'
 import { SoakpError } from '../../src/errors.js'
@@ -208,6 +209,12 @@ export class World {
     process.trouble = 'gone'
     process.outage.stop()
     this.processes.splice(this.processes.indexOf(process), 1)
+  }
+
+  /** What every daemon does now and then; needs mocked intervals. */
+  async beat(): Promise<void> {
+    mock.timers.tick(5000)
+    await this.committed()
   }
 
   async committed(): Promise<void> {
