@@ -5,7 +5,7 @@ import { createCalendars } from '../../src/limits/calendars.js'
 import { createGuessing } from '../../src/limits/guessing.js'
 import { createLimits } from '../../src/limits/limits.js'
 import { SlidingWindow } from '../../src/limits/rate.js'
-import { limitsAt, memoryStore, outageOf } from '../support/limits.js'
+import { limitsAt, memoryStore, outageOf, type SyncLimits } from '../support/limits.js'
 import { aGrant } from '../support/records.js'
 
 const perMinute: Rate = { count: 5, windowMs: 60_000 }
@@ -121,4 +121,32 @@ t.test('a rate that is changed to another length of time counts anew, and lets g
   t.throws(() => limits.reserve(daily), { code: 'rate_limited' })
   now += 2 * 86_400_000
   t.ok(limits.reserve(daily))
+})
+
+t.test('a process that stood still while others took what it had spare gets back no more than is left', async t => {
+  let now = 1_000_000
+  const clock = () => now
+  const store = memoryStore(clock)
+  const [slow, quick] = [limitsAt(clock, store), limitsAt(clock, store)]
+  const grant = aGrant({ quotas: ['1000/day'] })
+  // alone, it draws ahead
+  slow.reserve(grant).release()
+  now += 31_000
+  let taken = 0
+  const take = (limits: SyncLimits) => {
+    for (; taken < 2000; taken++) {
+      try {
+        limits.reserve(grant)
+      } catch (error) {
+        t.match(error, { code: 'quota_exhausted' })
+        return
+      }
+    }
+  }
+  take(quick)
+  t.ok(taken > 990)
+  // something else makes it renew its lease
+  slow.reserve(aGrant({ quotas: ['5/day'] })).release()
+  take(slow)
+  t.ok(taken <= 1000, `${taken} of 1000`)
 })
