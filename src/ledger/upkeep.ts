@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Store } from '../stores/store.js'
 import type { Tally } from './tally.js'
 
-/** What the ledger needs beside being written: sums of hours and days, and an end of single entries. In small steps, between calls. */
+/** What the ledger and the counters need beside being written: sums of hours and days, and an end of single entries and of windows long over. In small steps, between calls. */
 export interface Upkeep {
   /** Begins; what an earlier process left undone is done first. */
   start(): void
@@ -11,7 +11,7 @@ export interface Upkeep {
 }
 
 export interface UpkeepDeps {
-  readonly store: Pick<Store, 'rollUp' | 'pruneEntries'>
+  readonly store: Pick<Store, 'rollUp' | 'pruneEntries' | 'pruneWindows'>
   /** How long single entries are kept, in milliseconds; undefined: for good. */
   readonly keepEntriesMs: number | undefined
   readonly log: Pick<Logger, 'warn' | 'info'>
@@ -26,6 +26,8 @@ const restMs = 2000
 /** Between two steps of a backlog: calls go first. */
 const backlogRestMs = 5
 const pruneEveryMs = 60_000
+/** All counters have to be looked through for it. */
+const pruneWindowsEveryMs = 3_600_000
 /** Whoever settles what a crash left open reads the lines of the last hours. */
 const keptAtLeastMs = 86_400_000
 
@@ -34,6 +36,7 @@ export function createUpkeep({ store, keepEntriesMs, log, tally, now }: UpkeepDe
   let running: Promise<void> | undefined
   let isStopped = true
   let pruneAtMs = 0
+  let pruneWindowsAtMs = 0
   let hasFailed = false
 
   async function prune(): Promise<boolean> {
@@ -43,10 +46,17 @@ export function createUpkeep({ store, keepEntriesMs, log, tally, now }: UpkeepDe
     return gone === pruneStep
   }
 
+  async function pruneWindows(): Promise<boolean> {
+    if (now() < pruneWindowsAtMs) return false
+    const gone = await store.pruneWindows(now(), pruneStep)
+    if (gone < pruneStep) pruneWindowsAtMs = now() + pruneWindowsEveryMs
+    return gone === pruneStep
+  }
+
   /** True where there is more to do. */
   async function step(): Promise<boolean> {
     const rolled = await store.rollUp(rollUpStep)
-    const isBehind = await prune()
+    const isBehind = [await prune(), await pruneWindows()].includes(true)
     return rolled === rollUpStep || isBehind
   }
 

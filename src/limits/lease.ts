@@ -30,8 +30,8 @@ export interface LeaseDeps {
 /** After a crash on another machine, what was held there is free again, or counted as spent, after this. */
 const leaseMs = 30_000
 export const beatMs = 5_000
-/** So long a window that is over is still told of. */
-const rememberedMs = 70 * 86_400_000
+/** Whoever stood still for so long does not come back. */
+const goneMs = 70 * 86_400_000
 
 export function createLease({ store, onLost, onBegin }: LeaseDeps): Lease {
   let instance: string | undefined
@@ -56,7 +56,7 @@ export function createLease({ store, onLost, onBegin }: LeaseDeps): Lease {
   function open(at: number): MaybePromise<string> {
     const name = randomBytes(12).toString('base64url')
     // what a process before this one left behind is settled first
-    const closed = store.closeDead(at, at - rememberedMs)
+    const closed = store.closeDead(at, at - goneMs)
     const start = () => store.openInstance(name, at + leaseMs)
     const opened = isPromise(closed) ? closed.then(start) : start()
     const keep = () => {
@@ -87,7 +87,7 @@ export function createLease({ store, onLost, onBegin }: LeaseDeps): Lease {
     renew,
     async beat(at) {
       const name = await renew(at)
-      await store.closeDead(at, at - rememberedMs)
+      await store.closeDead(at, at - goneMs)
       isAlone = (await store.otherInstances(name, at)) === 0
     },
     end() {

@@ -1,6 +1,6 @@
 import { SoakpError } from '../errors.js'
 import type { LimitRecord, TimeZoneRecord } from './records.js'
-import type { CounterTotal, SliceState, SliceStore } from './slices.js'
+import { type CounterTotal, rememberedMs, type SliceState, type SliceStore } from './slices.js'
 import type { Store } from './store.js'
 
 type LimitPart = Pick<Store, 'putLimit' | 'listLimits' | 'removeLimit' | 'addTimeZone' | 'listTimeZones'>
@@ -84,11 +84,11 @@ export function memorySlices(): SliceStore {
     return changed
   }
 
-  function closeOverdue(now: number, forgetBeforeMs = 0): number {
+  function closeOverdue(now: number, goneBeforeMs = 0): number {
     let closed = 0
     for (const [instance, expiresAtMs] of instances) {
       if (expiresAtMs > now) continue
-      if (Math.abs(expiresAtMs) < forgetBeforeMs) closeOne(instance, true)
+      if (Math.abs(expiresAtMs) < goneBeforeMs) closeOne(instance, true)
       else if (suspend(instance) === 0 && expiresAtMs < 0) continue
       else instances.set(instance, -Math.abs(expiresAtMs))
       closed++
@@ -134,9 +134,11 @@ export function memorySlices(): SliceStore {
       }
     },
     closeInstance: (instance, endedInOrder) => closeOne(instance, !endedInOrder),
-    closeDead: (now, forgetBeforeMs) => {
-      for (const [name, slice] of slices) if (slice.windowEndMs < forgetBeforeMs) slices.delete(name)
-      return closeOverdue(now, forgetBeforeMs)
+    closeDead: closeOverdue,
+    pruneWindows: (now, most) => {
+      const over = [...slices].filter(([, slice]) => slice.windowEndMs + rememberedMs(slice) < now).slice(0, most)
+      for (const [name] of over) slices.delete(name)
+      return over.length
     },
     drawnByOthers: (instance, { counter, windowStartMs }) => othersOf(counter, windowStartMs, instance),
     counterTotals: counters => counters.flatMap(counter => totalsOf([...slices.values()].filter(slice => slice.counter === counter))),

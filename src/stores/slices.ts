@@ -75,11 +75,17 @@ export interface SliceStore {
   closeInstance(instance: string, endedInOrder: boolean): MaybePromise<void>
   /** What every other instance has of a counter, those that ended included. Only reads, so it may answer while nothing can be written. */
   drawnByOthers(instance: string, window: Pick<CounterWindow, 'counter' | 'windowStartMs'>): MaybePromise<number>
-  /**
-   * Closes the slices of instances that are overdue or dead, and forgets windows that ended before `forgetBeforeMs`, and whoever was overdue before that. Tells how many instances were
-   * closed.
-   */
-  closeDead(now: number, forgetBeforeMs: number): MaybePromise<number>
+  /** Closes the slices of instances that are overdue or dead, for good those that were overdue before `goneBeforeMs`. Tells how many instances were closed. */
+  closeDead(now: number, goneBeforeMs: number): MaybePromise<number>
+  /** Forgets windows that have been over for two days, and for twice their length; at most `most`. Tells how many rows that were. */
+  pruneWindows(now: number, most: number): MaybePromise<number>
   /** The windows of a counter, the newest first. */
   counterTotals(counters: readonly string[]): MaybePromise<CounterTotal[]>
 }
+
+/** How long a window is still told of once it is over. */
+export function rememberedMs({ windowStartMs, windowEndMs }: Omit<CounterWindow, 'counter'>): number {
+  return Math.max(leastRememberedMs, 2 * (windowEndMs - windowStartMs))
+}
+
+export const leastRememberedMs = 2 * 86_400_000

@@ -133,7 +133,7 @@ export function sliceContract(t: Test, kind: StoreKind): void {
     t.match(await store.claim('a', ask(7), 1), { granted: false })
   })
 
-  t.test(`${kind.scheme}: every window counts for itself, and those long over are forgotten`, async t => {
+  t.test(`${kind.scheme}: every window counts for itself, and those long over are forgotten, a few at a time`, async t => {
     const store = await fresh(t)
     const next = { windowStartMs: 86_400_000, windowEndMs: 2 * 86_400_000 }
     await store.claim('a', ask(10), 1)
@@ -142,11 +142,19 @@ export function sliceContract(t: Test, kind: StoreKind): void {
       (await store.counterTotals([day.counter])).map(total => total.windowStartMs),
       [86_400_000, 0],
     )
-    await store.closeDead(1, 86_400_001)
+    const total = { counter: 'grant/grt_1/calls/total', windowStartMs: 0, windowEndMs: Number.MAX_SAFE_INTEGER }
+    await store.claim('a', ask(1, total), 1)
+    await store.claim('b', ask(1, next), 1)
+    const twoDays = 2 * 86_400_000
+    t.equal(await store.pruneWindows(day.windowEndMs + twoDays, 10), 0)
+    t.equal(await store.pruneWindows(day.windowEndMs + twoDays + 1, 10), 1)
     t.same(
       (await store.counterTotals([day.counter])).map(total => total.windowStartMs),
       [86_400_000],
     )
+    t.equal(await store.pruneWindows(next.windowEndMs + twoDays + 1, 1), 1)
+    t.equal(await store.pruneWindows(next.windowEndMs + twoDays + 1, 5), 0)
+    t.match(await store.counterTotals([day.counter, total.counter]), [{ counter: total.counter }], 'what never ends stays')
   })
 
   t.test(`${kind.scheme}: limits are listed by tenant, replaced by what they are on, and every change of them is seen`, async t => {

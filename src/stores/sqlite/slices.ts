@@ -1,5 +1,5 @@
 import { lifeOf, processName } from '../process-name.js'
-import type { CounterTotal, SliceState, SliceStore } from '../slices.js'
+import { type CounterTotal, leastRememberedMs, type SliceState, type SliceStore } from '../slices.js'
 import type { Connection } from './connection.js'
 import type { Transactions } from './transactions.js'
 
@@ -41,7 +41,10 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
   const putOff = db.prepare('UPDATE instances SET expiresAtMs = -expiresAtMs WHERE instance = ? AND expiresAtMs > 0')
   const dropSlices = db.prepare('DELETE FROM slices WHERE instance = ?')
   const dropSlice = db.prepare('DELETE FROM slices WHERE instance = ? AND counter = ? AND windowStartMs = ?')
-  const forget = db.prepare('DELETE FROM slices WHERE windowEndMs < ?')
+  const prune = db.prepare(
+    `DELETE FROM slices WHERE (counter, windowStartMs, instance) IN (
+       SELECT counter, windowStartMs, instance FROM slices WHERE windowEndMs + max(${leastRememberedMs}, 2 * (windowEndMs - windowStartMs)) < ? LIMIT ?)`,
+  )
   const others = db
     .prepare<[string, number, string], number>(
       'SELECT ifnull(sum(drawn), 0) FROM slices WHERE counter = ? AND windowStartMs = ? AND instance <> ?',
@@ -69,11 +72,11 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
   }
 
   /** Those that are dead, and the overdue of which it is not known. Tells how many had something to give. */
-  function closeOverdue(now: number, forgetBeforeMs = 0): number {
+  function closeOverdue(now: number, goneBeforeMs = 0): number {
     let closed = 0
     for (const { instance, process, expiresAtMs } of listInstances.all()) {
       const life = process === own ? 'unknown' : lifeOf(process)
-      if (life === 'dead' || (life === 'unknown' && Math.abs(expiresAtMs) < forgetBeforeMs)) {
+      if (life === 'dead' || (life === 'unknown' && Math.abs(expiresAtMs) < goneBeforeMs)) {
         closeOne(instance, true)
         closed++
       } else if (life === 'unknown' && expiresAtMs <= now) {
@@ -122,11 +125,8 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
     closeInstance: (instance, endedInOrder) => {
       write(() => closeOne(instance, !endedInOrder))
     },
-    closeDead: (now, forgetBeforeMs) =>
-      write(() => {
-        forget.run(forgetBeforeMs)
-        return closeOverdue(now, forgetBeforeMs)
-      }),
+    closeDead: (now, goneBeforeMs) => write(() => closeOverdue(now, goneBeforeMs)),
+    pruneWindows: (now, most) => write(() => prune.run(now, most).changes),
     drawnByOthers: (instance, { counter, windowStartMs }) => read(() => others.get(counter, windowStartMs, instance) ?? 0),
     counterTotals: counters => read(() => counters.flatMap(counter => totals.all(counter))),
   }
