@@ -14,6 +14,7 @@ const thing: OwnedRecord = {
   grantId: 'grt_1',
   createdAtMs: 1,
   endsAtMs: null,
+  facts: null,
 }
 const named = { tenant: 'default', provider: 'openai', kind: 'response', id: 'resp_1' }
 
