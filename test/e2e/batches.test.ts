@@ -284,15 +284,35 @@ t.test('where the key is gone, or the provider knows nothing of the batch, what 
   ])
 })
 
+t.test('whoever leaves while a batch is being made is charged what was held: it may be there', async t => {
+  const { provider, daemon, grant, home, shown } = await makeBatchPlace(t, ['anthropic'])
+  const { id, token } = await grant('--budget', '1usd/d')
+  const client = anthropicAt(daemon, token)
+  const leaving = new AbortController()
+  let release = () => {}
+  provider.instead = target =>
+    new Promise(resolve => {
+      release = () => resolve(false)
+      if (target.endsWith('/messages/batches')) leaving.abort()
+      else resolve(false)
+    })
+  await t.rejects(client.messages.batches.create({ requests: asks(4, 1000) }, { signal: leaving.signal }))
+  await until(async () => (await shown(id)).used > 0, 'it to be charged')
+  release()
+  const { used } = await shown(id)
+  const [entry] = await home.entries()
+  t.match(entry, { outcome: 'client_gone', costMicroDollars: used, price: 'assumed' })
+})
+
 t.test('tokens of others cannot have a batch asked for, cancelled or read', async t => {
   const { provider, daemon, grant } = await makeBatchPlace(t, ['anthropic'])
   const mine = anthropicAt(daemon, (await grant()).token)
   const other = anthropicAt(daemon, (await grant()).token)
   const { id } = await mine.messages.batches.create({ requests: asks(1, 10) })
   const before = provider.seen.length
-  for (const what of [other.messages.batches.retrieve(id), other.messages.batches.cancel(id), other.messages.batches.delete(id)])
-    t.match(await refused(what), /^404/)
-  t.match(await refused(other.messages.batches.results(id)), /^404/)
+  const batches = other.messages.batches
+  const tries = [() => batches.retrieve(id), () => batches.cancel(id), () => batches.delete(id), () => batches.results(id)]
+  for (const one of tries) t.match(await refused(one()), /^404/)
   t.equal(provider.seen.length, before)
 })
 
