@@ -26,3 +26,17 @@ t.test('an error that only shows a beginning and an end of a key, as providers m
   t.notOk(holdsKey(Buffer.from('{"error":"Incorrect API key provided: sk-can******mnop."}'), key))
   t.notOk(holdsKey(Buffer.alloc(0), key))
 })
+
+t.test('every twelve bytes of a key are recognised wherever they stand, and eleven are not, whatever is around them', async t => {
+  const long = Buffer.from(Array.from({ length: 400 }, (_, at) => `${at.toString(36)}-aaaa`).join(''))
+  for (let at = 0; at + 12 <= long.length; at += 7) {
+    const part = long.subarray(at, at + 12)
+    for (const text of [part, Buffer.concat([part, Buffer.from('#')]), Buffer.concat([Buffer.from('##'), part])])
+      t.ok(holdsKey(text, long), `${at}`)
+    t.notOk(holdsKey(Buffer.concat([part.subarray(0, 11), Buffer.from('#')]), long))
+  }
+  const other = Buffer.from('aaaa-'.repeat(13_000))
+  t.notOk(holdsKey(other, long))
+  t.ok(holdsKey(Buffer.concat([other, long.subarray(100, 112)]), long))
+  t.ok(holdsKey(Buffer.from('short'), Buffer.from('short')), 'a key of fewer bytes is recognised whole')
+})
