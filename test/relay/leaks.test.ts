@@ -29,12 +29,14 @@ t.test('an error that only shows a beginning and an end of a key, as providers m
 
 t.test('every twelve bytes of a key are recognised wherever they stand, and eleven are not, whatever is around them', async t => {
   const long = Buffer.from(Array.from({ length: 400 }, (_, at) => `${at.toString(36)}-aaaa`).join(''))
+  const wrong: string[] = []
   for (let at = 0; at + 12 <= long.length; at += 7) {
     const part = long.subarray(at, at + 12)
     for (const text of [part, Buffer.concat([part, Buffer.from('#')]), Buffer.concat([Buffer.from('##'), part])])
-      t.ok(holdsKey(text, long), `${at}`)
-    t.notOk(holdsKey(Buffer.concat([part.subarray(0, 11), Buffer.from('#')]), long))
+      if (!holdsKey(text, long)) wrong.push(`${at} is not seen`)
+    if (holdsKey(Buffer.concat([part.subarray(0, 11), Buffer.from('#')]), long)) wrong.push(`${at} is seen though cut`)
   }
+  t.strictSame(wrong, [])
   const other = Buffer.from('aaaa-'.repeat(13_000))
   t.notOk(holdsKey(other, long))
   t.ok(holdsKey(Buffer.concat([other, long.subarray(100, 112)]), long))
