@@ -30,7 +30,7 @@ t.test('an error that only shows a beginning and an end of a key, as providers m
 t.test('every twelve bytes of a key are recognised wherever they stand, and eleven are not, whatever is around them', async t => {
   const long = Buffer.from(Array.from({ length: 400 }, (_, at) => `${at.toString(36)}-aaaa`).join(''))
   const wrong: string[] = []
-  for (let at = 0; at + 12 <= long.length; at += 7) {
+  for (let at = 0; at + 12 <= long.length; at += 97) {
     const part = long.subarray(at, at + 12)
     for (const text of [part, Buffer.concat([part, Buffer.from('#')]), Buffer.concat([Buffer.from('##'), part])])
       if (!holdsKey(text, long)) wrong.push(`${at} is not seen`)
