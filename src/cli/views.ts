@@ -1,4 +1,4 @@
-import { restsFrom } from '../relay/rests.js'
+import { restsFrom } from '../relay/keys/rests.js'
 import { type AliasRecord, anyKey, type GrantRecord, type GrantScope, type KeyRecord, type RestRecord } from '../stores/records.js'
 import type { GrantAndTokens, KeyPatch } from '../stores/store.js'
 import { facts, minute, printable, time } from './format.js'

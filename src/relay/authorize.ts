@@ -15,7 +15,7 @@ import type { AuthScheme, Provider } from '../providers/provider.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Call } from './call.js'
 import type { Exchange } from './exchange.js'
-import { newRivals } from './rivals.js'
+import { newRivals } from './keys/rivals.js'
 
 /** Where a key's calls go, worked out once per record. */
 export interface Route {

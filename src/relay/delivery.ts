@@ -7,13 +7,13 @@ import { breakOff, isWhole } from './call.js'
 import type { Ending, Exchange, Stoppable, StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
 import { heldBytes, isHeld, settleHeld } from './held-reply.js'
-import type { Keeping } from './keeping.js'
-import type { StreamLearner } from './made.js'
-import type { Meter, Metered } from './meter.js'
+import type { Meter, Metered } from './meter/meter.js'
+import { meterFor } from './meter/reply-meter.js'
+import type { Keeping } from './owned/keeping.js'
+import type { StreamLearner } from './owned/made.js'
 import { ownHeaders, toSoakpError } from './refuse.js'
-import { meterFor } from './reply-meter.js'
 import { rewriteReply } from './rewrite.js'
-import { cutStream, type Watch } from './watch.js'
+import { cutStream, type Watch } from './spending/watch.js'
 
 /** What all deliveries of a relay share. */
 export interface DeliveryDeps {

@@ -6,12 +6,12 @@ import type { Hold } from '../limits/limits.js'
 import type { Charge } from '../prices/prices.js'
 import type { Endpoint, Provider, Usage } from '../providers/provider.js'
 import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
-import type { PlannedBatch } from './batch-cost.js'
-import type { BatchFile } from './batch-file.js'
+import type { PlannedBatch } from './batches/cost.js'
+import type { BatchFile } from './batches/file.js'
 import type { Call } from './call.js'
 import type { Head } from './head.js'
-import type { Named, OwnedWay } from './owned.js'
-import type { Rivals } from './rivals.js'
+import type { Rivals } from './keys/rivals.js'
+import type { Named, OwnedWay } from './owned/owned.js'
 
 /** What the body of a call said, as far as rules and metering ask. */
 export interface Inspected {

@@ -3,7 +3,7 @@ import { isPromise, type MaybePromise } from '../lib/maybe.js'
 import type { DeliveryDeps } from './delivery.js'
 import type { Exchange } from './exchange.js'
 import type { ReplyHead } from './headers.js'
-import { mostHeldBytes } from './keeping.js'
+import { mostHeldBytes } from './owned/keeping.js'
 
 /** An error reply is held back and looked through up to here. */
 const doubtfulBytes = 64 * 1024

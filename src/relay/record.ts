@@ -6,11 +6,11 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Tally } from '../ledger/tally.js'
 import { Bag } from '../lib/bag.js'
 import type { Charge, Prices } from '../prices/prices.js'
-import type { BodyRoom } from './body-room.js'
+import type { BodyRoom } from './body/body-room.js'
 import { isWhole, streamed, type WholeResponse } from './call.js'
 import { type Ending, type Exchange, entryOf, type StopReason } from './exchange.js'
 import { ownHeaders, type Refusal, refusalOf } from './refuse.js'
-import { heldMoney, mayBeMade, spentBy } from './settle.js'
+import { heldMoney, mayBeMade, spentBy } from './spending/settle.js'
 import { type UnderWay, underWay } from './under-way.js'
 
 /** Open calls: they are answered once, recorded once, and can be ended. */

@@ -2,7 +2,7 @@ import { type Route, routeOf } from './authorize.js'
 import type { Request } from './call.js'
 import type { Exchange } from './exchange.js'
 import type { ReplyHead } from './headers.js'
-import type { Meter } from './meter.js'
+import type { Meter } from './meter/meter.js'
 
 /** One place of the provider and what stands for it here. */
 interface Mount {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createPrices } from '../../src/prices/prices.js'
 import { findProvider, matchEndpoint } from '../../src/providers/index.js'
-import { createMeter, type Metered } from '../../src/relay/meter.js'
+import { createMeter, type Metered } from '../../src/relay/meter/meter.js'
 import { type UsageFixture, usageFixtures } from '../contracts/provider.js'
 
 const at = Date.parse('2026-11-22T12:00:00Z')
