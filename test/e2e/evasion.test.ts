@@ -56,8 +56,8 @@ t.test('evasion', async t => {
     t.equal(upstream.requests.length, 0)
   })
 
-  await t.test('a batch, whose models stand in a file, is refused under a rule about models', async t => {
-    const batches = (await grant('--all', '--models', 'gpt-4o-mini', '--endpoints', '/v1/batches/**')).token
+  await t.test('a batch of a file whose models nobody has seen is refused under a rule about models', async t => {
+    const batches = (await grant('--all', '--models', 'gpt-4o-mini', '--endpoints', '/v1/batches/**', 'all-resources')).token
     const body = '{"input_file_id":"file-1","endpoint":"/v1/chat/completions","completion_window":"24h"}'
     t.equal((await call(daemon, { path: '/openai/v1/batches', token: batches, body })).json().error.code, 'model_unknown')
     t.equal((await call(daemon, { path: '/openai/v1/batches', token: batches })).status, 200)
