@@ -148,6 +148,7 @@ export async function makeDoor(
     },
     tally: createTally([]),
     upkeep: { start() {}, stop: async () => {} },
+    batches: { start() {}, stop: async () => {} },
     access: { jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'public', kid: 'one', d: 'private' }] }) },
   } as unknown as Soakp
   const served = await serve(soakp, { log, certificates: settings.http ? undefined : certificates, now })
