@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openStore } from '../../src/stores/index.js'
 import { type Entry, type UsageDimension, type UsageQuery, type UsageRow, usageDimensions, usageFilters } from '../../src/stores/records.js'
+import { connect } from '../../src/stores/sqlite/connection.js'
 import type { Store } from '../../src/stores/store.js'
 import { anEntry, databaseKey } from '../contracts/store.js'
 
@@ -224,4 +226,43 @@ t.test('sums that pass what a number can hold stay there, and the report of ever
     ])
     t.ok((rows[0]?.inputTokens ?? 0) >= most && (rows[0]?.costMicroDollars ?? 0) >= most)
   }
+})
+
+t.test('what entries had in common goes with the last of them, and no entry that is left loses any of it', async t => {
+  const folder = t.testdir({})
+  let at = start
+  const store = await openStore(undefined, folder, { ...options, now: () => at })
+  const daysAgo = 86_400_000
+  // each hour another token, as an app's users have them, and one that is used all the time
+  for (let hour = 0; hour < 72; hour++) {
+    at = start + hour * hourMs
+    await store.appendEntries([
+      anEntry({ startedAtMs: at - 60_000, tokenId: `tok_${hour}` }),
+      anEntry({ startedAtMs: at, tokenId: 'tok_always' }),
+    ])
+  }
+  await store.rollUp(1000)
+  const before = at - daysAgo
+  const kept = (await store.listEntries({})).filter(({ startedAtMs }) => startedAtMs >= before)
+  await store.pruneEntries(before, 1000)
+  t.strictSame(await store.listEntries({}), kept)
+  t.ok(kept.length > 40)
+  const held = () => {
+    const db = connect({ file: join(folder, 'soakp.db'), databaseKey, create: false, durability: 'normal' })
+    const count = db.prepare<[], number>('SELECT count(*) FROM contexts').pluck().get() as number
+    db.close()
+    return count
+  }
+  t.ok(held() < 60, 'of more than a hundred')
+
+  at += 40 * daysAgo
+  t.equal(await store.pruneEntries(at - daysAgo, 1000), kept.length - 1)
+  t.strictSame(await store.listEntries({}), kept.slice(-1), 'the last one is whole, however old')
+  t.ok(held() <= 2)
+  await store.appendEntries([anEntry({ startedAtMs: at, tokenId: 'tok_new' })])
+  t.same(
+    (await store.listEntries({})).map(({ tokenId }) => tokenId),
+    ['tok_always', 'tok_new'],
+  )
+  await store.close()
 })

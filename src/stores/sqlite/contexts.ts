@@ -23,6 +23,8 @@ const columns = [
 
 /** Some 600 bytes each. */
 const maxHeld = 10_000
+/** So long a row is used for new entries; then it is added anew, so that those of entries that are gone can be told by their age. */
+export const mostAgeMs = 3_600_000
 /** They are compared one by one, those that come often first. A token that is used in more ways than this begins anew. */
 const mostOfToken = 256
 
@@ -42,15 +44,21 @@ export interface Contexts {
   forget(): void
 }
 
-export function createContexts(db: Connection): Contexts {
-  const insert = db.prepare(`INSERT INTO contexts (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`)
+export function createContexts(db: Connection, now: () => number): Contexts {
+  const insert = db.prepare(`INSERT INTO contexts (createdAtMs, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`)
   const byToken = new Map<string, Known[]>()
   let size = 0
+  let begunAtMs = 0
+
+  function forget(): void {
+    byToken.clear()
+    size = 0
+  }
 
   function add(e: Entry, known: Known[]): number {
     // biome-ignore format: as the columns
     const { lastInsertRowid } = insert.run(
-      e.attempt, Number(e.final), e.tenant, e.grantId, e.tokenId, e.subject, e.app, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource, e.price,
+      now(), e.attempt, Number(e.final), e.tenant, e.grantId, e.tokenId, e.subject, e.app, e.keyId, e.provider, e.method, e.endpoint, e.model, e.status, e.outcome, e.errorCode, e.usageSource, e.price,
     )
     const id = Number(lastInsertRowid)
     if (known.length >= mostOfToken) size -= known.splice(0).length
@@ -61,12 +69,15 @@ export function createContexts(db: Connection): Contexts {
 
   return {
     idOf(e) {
+      const at = now()
+      // also where the clock was set back
+      if (Math.abs(at - begunAtMs) > mostAgeMs) {
+        forget()
+        begunAtMs = at
+      }
       let known = byToken.get(e.tokenId)
       if (known === undefined) {
-        if (size >= maxHeld) {
-          byToken.clear()
-          size = 0
-        }
+        if (size >= maxHeld) forget()
         known = []
         byToken.set(e.tokenId, known)
       }
@@ -81,10 +92,7 @@ export function createContexts(db: Connection): Contexts {
       }
       return add(e, known)
     },
-    forget: () => {
-      byToken.clear()
-      size = 0
-    },
+    forget,
   }
 }
 

@@ -38,8 +38,7 @@ export interface EntryParts {
 export function entryQueries(
   db: Connection,
   { read, write }: Transactions,
-  slices: Pick<SliceQueries, 'put'>,
-  committed: () => void,
+  { slices, committed, now }: { readonly slices: Pick<SliceQueries, 'put'>; readonly committed: () => void; readonly now: () => number },
 ): EntryParts {
   const insert = db.prepare(`INSERT INTO entries (context, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`)
   const list = db.prepare<[number, string | null, number], EntryRow>(
@@ -54,7 +53,7 @@ export function entryQueries(
       'SELECT min(ifnull((SELECT min(firstSeq) FROM hourly WHERE hour >= ?), seq + 1), seq + 1) FROM rolled',
     )
     .pluck()
-  const contexts = createContexts(db)
+  const contexts = createContexts(db, now)
 
   function append(entries: readonly Entry[]): void {
     for (const e of entries) {

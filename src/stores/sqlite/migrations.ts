@@ -272,4 +272,8 @@ export const migrations: readonly Migration[] = [
   ALTER TABLE daily ADD COLUMN overrun INTEGER NOT NULL DEFAULT 0;
   `,
   batches,
+  // rows that are there already may be in use by a daemon for as long as it runs
+  `
+  ALTER TABLE contexts ADD COLUMN createdAtMs INTEGER;
+  `,
 ]

@@ -1,6 +1,7 @@
 import { modelTokenKinds } from '../../lib/model-tokens.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
+import { mostAgeMs } from './contexts.js'
 import type { Transactions } from './transactions.js'
 
 export const hourMs = 3_600_000
@@ -91,6 +92,15 @@ export function rollupQueries(db: Connection, { write }: Transactions, committed
     `DELETE FROM entries WHERE startedAtMs < ? AND seq IN (
        SELECT seq FROM entries WHERE seq <= (SELECT seq FROM rolled) AND seq < (SELECT max(seq) FROM entries) ORDER BY seq LIMIT ?)`,
   )
+  // what is left of earlier days: the last entry, or what is in no sum yet
+  const oldOnes = db
+    .prepare<[number], number>('SELECT count(*) FROM (SELECT startedAtMs FROM entries ORDER BY seq LIMIT 2) WHERE startedAtMs < ?')
+    .pluck()
+  // the newest stays, so that no number is given twice
+  const pruneContexts = db.prepare(
+    `DELETE FROM contexts WHERE context IN (SELECT context FROM contexts WHERE createdAtMs IS NOT NULL ORDER BY context LIMIT ?)
+       AND createdAtMs < ? AND context < (SELECT max(context) FROM contexts) AND context NOT IN (SELECT context FROM entries ORDER BY seq LIMIT 1)`,
+  )
   const dims = new Map<number, number>()
 
   function dimOf(context: number): number {
@@ -130,7 +140,12 @@ export function rollupQueries(db: Connection, { write }: Transactions, committed
       }
     },
     pruneEntries: (beforeMs, limit) => {
-      const gone = write(() => prune.run(beforeMs, limit).changes)
+      const gone = write(() => {
+        const { changes } = prune.run(beforeMs, limit)
+        // an entry names a row that was made at most so long before it was written, and it was written after it began
+        if (changes < limit && (oldOnes.get(beforeMs) as number) < 2) pruneContexts.run(limit, beforeMs - 2 * mostAgeMs)
+        return changes
+      })
       if (gone > 0) committed()
       return gone
     },

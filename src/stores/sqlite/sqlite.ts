@@ -75,7 +75,7 @@ function store(db: Connection, file: string, now: () => number, checkpointer: Ch
   const running = transactions(db, file)
   const touch = db.prepare('UPDATE probe SET atMs = ?')
   const slices = sliceQueries(db, running)
-  const entries = entryQueries(db, running, slices, checkpointer.committed)
+  const entries = entryQueries(db, running, { slices, committed: checkpointer.committed, now })
   return {
     policyGeneration: running.generation,
     ...keyQueries(db, running),
