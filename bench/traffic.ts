@@ -12,7 +12,7 @@ const replySize = 600
 export const jsonRequest = padded({ model: 'gpt-4o-mini', max_tokens: 256, messages: [{ role: 'user', content: '' }] }, requestSize)
 
 export function streamRequest(kind: StreamKind): string {
-  return JSON.stringify({ model: 'gpt-4o-mini', stream: true, messages: [{ role: 'user', content: `#${kind}` }] })
+  return JSON.stringify({ model: 'gpt-4o-mini', max_tokens: 256, stream: true, messages: [{ role: 'user', content: `#${kind}` }] })
 }
 
 export function kindOf(body: string): StreamKind | 'json' {

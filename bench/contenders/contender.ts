@@ -31,6 +31,8 @@ export interface Contender {
   readonly name: ContenderName
   /** A Node program: it takes flags, can be profiled and can be told to collect garbage. */
   readonly node: boolean
+  /** With more connections it does not answer every call in time; its cells stay empty there. */
+  readonly mostConnections?: number
   /** What can be measured of it; everything unless told. */
   readonly measures?: readonly MeasureName[]
   /** What has to be on the machine for it, with the Debian package to install; empty when all is there. */

@@ -15,6 +15,7 @@ const versions = { '@portkey-ai/gateway': '1.15.2', hono: '4.9.7', '@hono/node-s
 export const portkey: Contender = {
   name: 'portkey',
   node: false,
+  mostConnections: 50,
   measures: ['calls'],
   missing: () => (spawnSync('npm', ['--version']).error ? ['npm'] : []),
   async start(place) {

@@ -13,7 +13,10 @@ export const calls: Measure = {
     const samples: Sample[] = []
     for (const connections of bench.options.connections) {
       const row = `${connections} connection${connections === 1 ? '' : 's'}`
-      samples.push(...(await inTurn(bench, row, (target, seconds) => wrk(target, bench.place.folder, connections, seconds))))
+      const able = bench.contenders.filter(({ mostConnections = connections }) => mostConnections >= connections)
+      const running = bench.running.filter(({ name }) => able.some(contender => contender.name === name))
+      const load = (target: Running, seconds: number) => wrk(target, bench.place.folder, connections, seconds)
+      samples.push(...(await inTurn({ ...bench, running }, row, load)))
     }
     return samples
   },
