@@ -191,14 +191,6 @@ function switchTo(certsDir: string, name: string, version: string): void {
   syncFolder(join(certsDir, 'live'))
 }
 
-/** Goes back to an earlier version, or on to a later one. Throws `certificate_not_found`. */
-export function switchVersion(certsDir: string, name: string, version: number): void {
-  if (!isThere(lineageFiles(join(certsDir, 'archive', name, String(version))).fullchain)) {
-    throw new SoakpError('certificate_not_found', `${name} has no version ${version}.`)
-  }
-  switchTo(certsDir, name, String(version))
-}
-
 function prune(certsDir: string, name: string): void {
   const current = findLineage(certsDir, name)?.version
   const old = versions(certsDir, name).filter(version => version !== current)
