@@ -15,6 +15,7 @@ interface Options {
   readonly eabKid?: string
   readonly eabHmacKeyFile?: string
   readonly key?: string
+  readonly clear?: boolean
   readonly yes?: boolean
 }
 
@@ -38,6 +39,15 @@ export function certAccount(cli: Cli): Command {
     .option('--agree-tos', 'agree to the terms of the CA')
     .option('--eab-kid <id>', 'key id of the account at the CA’s site, where it wants one')
     .option('--eab-hmac-key-file <file>', 'file with its HMAC key (chmod 600)')
+  sub('contact', 'change the address that the CA writes to', async (keeper, authority, { email, clear }) => {
+    if ((email === undefined) === (clear !== true))
+      throw new SoakpError('usage', 'Name the new address with --email, or give --clear for none.')
+    const { changeContact, show } = await account()
+    await changeContact(keeper, authority, email)
+    return show(keeper, authority)
+  })
+    .option('--email <address>', 'the new address')
+    .option('--clear', 'the CA is to have none')
   sub('rollover', 'give the account a new key', async (keeper, authority) => (await account()).rollOver(keeper, authority))
   sub('recover', 'take over an account whose key was kept elsewhere', async (keeper, authority, { key }) => {
     if (key === undefined) throw new SoakpError('usage', 'Name the file of the account key with --key.')
