@@ -109,6 +109,10 @@ function checkTogether(settings: Settings, problems: string[]): void {
   if ((settings.tlsCertFile === undefined) !== (settings.tlsKeyFile === undefined)) {
     problems.push(`${schema.tlsCertFile.env} and ${schema.tlsKeyFile.env} go together; only one of them is set`)
   }
+  // such a body would never find room, and its client be told to try again
+  if (settings.maxInspectedTotalBytes < settings.maxInspectedBytes) {
+    problems.push(`${schema.maxInspectedTotalBytes.env} is less than ${schema.maxInspectedBytes.env}, the size that one body may have`)
+  }
   const { metricsListen: watched, host, port } = settings
   if (
     watched !== undefined &&

@@ -4,10 +4,10 @@ import {
   bytes,
   cidr,
   count,
-  duration,
   flag,
   host,
   hostPort,
+  keepingTime,
   listenAddress,
   listOf,
   oneOf,
@@ -98,9 +98,9 @@ export const schema: Schema = {
   },
   keepEntriesMs: {
     env: 'SOAKP_KEEP_ENTRIES',
-    type: duration,
+    type: keepingTime,
     otherwise: 'for good',
-    what: 'How long single lines of the ledger are kept, such as `90d`; at least a day. The sums of hours and days, which reports are made from, are kept for good.',
+    what: 'How long single lines of the ledger are kept, such as `90d`. The sums of hours and days, which reports are made from, are kept for good.',
   },
   logLevel: {
     env: 'SOAKP_LOG_LEVEL',

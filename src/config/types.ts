@@ -42,6 +42,12 @@ export const duration = type(
   text => parseDuration(text) || refuse('is no duration such as 30s, 15m, 24h or 30d'),
 )
 
+/** How long to keep what is needed for a day at least. */
+export const keepingTime = type('duration such as 30d, 48h; at least 1d', text => {
+  const ms = duration.parse(text, '')
+  return ms >= 86_400_000 ? ms : refuse('is shorter than 1d')
+})
+
 /** A timer that is set to more than 2^31 - 1 milliseconds, a little under 25 days, goes off at once. */
 const longestWaitMs = 24 * 86_400_000
 

@@ -157,6 +157,17 @@ t.test('a wait that no timer can be set to is refused, instead of being none', a
   t.ok(loadSettings({ env: { SOAKP_KEEP_ENTRIES: '365d' }, home }))
 })
 
+t.test('entries are kept for a day at least, and a body that may be inspected finds room', async t => {
+  const home = t.testdir()
+  t.match(refusal({ env: { SOAKP_KEEP_ENTRIES: '23h' }, home }).message, 'SOAKP_KEEP_ENTRIES in the environment is shorter than 1d')
+  t.ok(loadSettings({ env: { SOAKP_KEEP_ENTRIES: '24h' }, home }))
+  t.match(
+    refusal({ env: { SOAKP_MAX_INSPECTED_TOTAL: '31mb' }, home }).message,
+    /SOAKP_MAX_INSPECTED_TOTAL is less than SOAKP_MAX_INSPECTED/,
+  )
+  t.ok(loadSettings({ env: { SOAKP_MAX_INSPECTED_TOTAL: '32mb' }, home }))
+})
+
 t.test('each type takes what it says and nothing else', async t => {
   const home = t.testdir()
   const good: Partial<Record<keyof Settings, [string, unknown][]>> = {

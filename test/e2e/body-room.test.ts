@@ -8,7 +8,7 @@ import { until } from '../support/until.js'
 t.test(
   'bodies in memory are bounded together: who finds no room is told to come back, and room is there again when a call ends',
   async t => {
-    const { daemon, upstream, grant } = await makeStage(t, { settings: { SOAKP_MAX_INSPECTED_TOTAL: '3mb' } })
+    const { daemon, upstream, grant } = await makeStage(t, { settings: { SOAKP_MAX_INSPECTED: '3mb', SOAKP_MAX_INSPECTED_TOTAL: '3mb' } })
     const { token } = await grant('--all', '--models', 'gpt-*')
     upstream.use(json({ ok: true }))
     const path = '/openai/v1/chat/completions'
