@@ -3,26 +3,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { accountsIn } from '../../../src/tls/acme/account-files.js'
 import { runHooks } from '../../../src/tls/life/hooks.js'
-import { type CertificateRecord, freshState, listRecords, writeRecord } from '../../../src/tls/life/record.js'
+import { type CertificateRecord, listRecords, writeRecord } from '../../../src/tls/life/record.js'
+import { aCertificate } from '../../support/records.js'
 
-const record = (name: string): CertificateRecord => ({
-  name,
-  createdAtMs: 0,
-  wishes: {
-    names: ['web.example.test'],
-    authorities: ['letsencrypt'],
-    email: undefined,
-    agreesToTerms: true,
-    externalAccount: undefined,
-    proof: { type: 'http-01', port: 80 },
-    keyType: 'p256',
-    reuseKey: false,
-    profile: undefined,
-    preferredChain: undefined,
-    hooks: {},
-  },
-  state: freshState,
-})
+const record = (name: string): CertificateRecord => aCertificate(name, { proof: { type: 'http-01', port: 80 } })
 
 t.test('a file that is no record is told by name and stops no other; what editors leave beside one is passed over', async t => {
   const certs = t.testdir()
