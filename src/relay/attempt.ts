@@ -5,7 +5,7 @@ import type { Outbound } from '../lib/outbound.js'
 import type { Secret } from '../lib/secret.js'
 import type { KeyRecord } from '../stores/records.js'
 import type { Vault } from '../vault/vault.js'
-import { routeOf } from './authorize.js'
+import { goWith, routeOf } from './authorize.js'
 import { createForm } from './body/form.js'
 import { isRuledForm } from './body/inspect.js'
 import { createUpload } from './body/upload.js'
@@ -111,8 +111,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     if (exchange.recorded) return
     book.recordAttempt(exchange, soFar)
     const left = exchange.key
-    exchange.key = key
-    exchange.provider = routeOf(key).provider
+    goWith(exchange, key)
     exchange.upstreamRequestId = null
     try {
       const admitted = admission.changeKey(exchange, left, key)

@@ -40,6 +40,12 @@ export function routeOf(key: KeyRecord): Route {
   return route
 }
 
+/** The call goes out with this key, and so to its provider. */
+export function goWith(exchange: Exchange, key: KeyRecord): void {
+  exchange.key = key
+  exchange.provider = routeOf(key).provider
+}
+
 function makeRoute(key: KeyRecord): Route {
   const auth = key.auth === null ? undefined : parseAuthScheme(key.auth)
   const provider =

@@ -17,7 +17,7 @@ import type { Store } from '../stores/store.js'
 import type { Vault } from '../vault/vault.js'
 import { createAttempts } from './attempt.js'
 import { createAuthenticator } from './authenticator.js'
-import { authorize, routeOf } from './authorize.js'
+import { authorize, goWith } from './authorize.js'
 import { createBatches } from './batches/batches.js'
 import { readBody } from './body/body.js'
 import { BodyRoom } from './body/body-room.js'
@@ -180,8 +180,7 @@ export function createRelay(deps: RelayDeps): Relay {
 
   function chosen(exchange: Exchange, rivals: Rivals): KeyRecord {
     const key = chooser.first(exchange, rivals)
-    exchange.key = key
-    exchange.provider = routeOf(key).provider
+    goWith(exchange, key)
     return key
   }
 

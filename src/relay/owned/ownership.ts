@@ -4,7 +4,7 @@ import { isPromise, type MaybePromise } from '../../lib/maybe.js'
 import { type OwnershipPlan, ownershipOf, wayOf } from '../../providers/index.js'
 import type { KeyRecord, OwnedRecord } from '../../stores/records.js'
 import type { Store } from '../../stores/store.js'
-import { routeOf } from '../authorize.js'
+import { goWith, routeOf } from '../authorize.js'
 import type { Exchange } from '../exchange.js'
 import { type Named, namedAt } from './owned.js'
 
@@ -90,8 +90,7 @@ function choose(exchange: Exchange, keys: ReadonlySet<string>): void {
 }
 
 function use(exchange: Exchange, key: KeyRecord): void {
-  exchange.key = key
-  exchange.provider = routeOf(key).provider
+  goWith(exchange, key)
   exchange.rivals = undefined
 }
 

@@ -12,7 +12,7 @@ import { isSocketEndpoint } from '../../providers/index.js'
 import type { SocketEndpoint } from '../../providers/socket.js'
 import type { KeyRecord } from '../../stores/records.js'
 import type { Vault } from '../../vault/vault.js'
-import { routeOf } from '../authorize.js'
+import { goWith, routeOf } from '../authorize.js'
 import { modelsOfTarget } from '../body/inspect.js'
 import type { Ending, Exchange, Stoppable } from '../exchange.js'
 import { type ReplyHead, responseHeaders } from '../headers.js'
@@ -206,8 +206,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     if (exchange.recorded) return
     book.recordAttempt(exchange, soFar)
     const left = exchange.key
-    exchange.key = key
-    exchange.provider = routeOf(key).provider
+    goWith(exchange, key)
     exchange.upstreamRequestId = null
     await deps.gate.admission.changeKey(exchange, left, key)
     ask(exchange, key, judge)
