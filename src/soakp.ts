@@ -87,7 +87,7 @@ export async function createSoakp(settings: Settings, { log, now = Date.now }: S
   const outbound = createOutbound(settings)
   const tally = createTally([...providers.map(({ id }) => id), unifiedName])
   const upkeep = createUpkeep({ store, keepEntriesMs: settings.keepEntriesMs, log, tally, now })
-  const limits = createLimits({ store, outage, now, calendars })
+  const limits = createLimits({ store, outage, now, calendars, current: grant => policy.limited(grant.id) })
   const relayStore = goesOn ? { ...store, ...keepLater(store, outage, log) } : store
   const ledger = createLedger({ store, log, outage, takeChanges: limits.takeChanges, tally })
   const tellVerdict = createVerdicts({ store, log, now })

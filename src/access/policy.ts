@@ -35,8 +35,15 @@ export interface Policy {
   aliases(tenant: string): MaybePromise<ReadonlyMap<string, string>>
   /** After `refresh`: the tenant's limits, beside what grants and apps have of their own. The same list for as long as nothing changed. */
   limits(tenant: string): MaybePromise<readonly LimitRecord[]>
+  /** Refreshes; then what limits a grant's calls. Undefined: there is no such grant. */
+  limited(grantId: string): MaybePromise<GrantAndLimits | undefined>
   /** After `refresh`: origins that some live grant or app allows. */
   origins(now: number): MaybePromise<ReadonlySet<string>>
+}
+
+export interface GrantAndLimits {
+  readonly grant: GrantRecord
+  readonly limits: readonly LimitRecord[]
 }
 
 type PolicyStore = Pick<
@@ -156,8 +163,33 @@ export function createPolicy(store: PolicyStore, { onChange, goesOn = false }: P
     }
   }
 
+  function grantOf(id: string): MaybePromise<GrantAndTokens | undefined> {
+    return grants.get(id) ?? remember(grants as Remembering<GrantAndTokens>, id, readGrant(id))
+  }
+
+  function limitsOf(tenant: string): MaybePromise<readonly LimitRecord[]> {
+    return limits.get(tenant) ?? remember<string, readonly LimitRecord[]>(limits, tenant, store.listLimits(tenant))
+  }
+
+  function limitedBy(found: GrantAndTokens | undefined): MaybePromise<GrantAndLimits | undefined> {
+    if (!found) return undefined
+    const { grant } = found
+    const others = limitsOf(grant.tenant)
+    return isPromise(others) ? others.then(limits => ({ grant, limits })) : { grant, limits: others }
+  }
+
+  function readLimited(id: string): MaybePromise<GrantAndLimits | undefined> {
+    const found = grantOf(id)
+    return isPromise(found) ? found.then(limitedBy) : limitedBy(found)
+  }
+
   return {
     refresh,
+
+    limited(grantId) {
+      const fresh = refresh()
+      return isPromise(fresh) ? fresh.then(() => readLimited(grantId)) : readLimited(grantId)
+    },
 
     together(work) {
       let current: MaybePromise<number>
@@ -170,9 +202,7 @@ export function createPolicy(store: PolicyStore, { onChange, goesOn = false }: P
       else whileFresh(work)
     },
 
-    grant(id) {
-      return grants.get(id) ?? remember(grants as Remembering<GrantAndTokens>, id, readGrant(id))
-    },
+    grant: grantOf,
 
     forgetGrant(id) {
       grants.delete(id)
@@ -196,9 +226,7 @@ export function createPolicy(store: PolicyStore, { onChange, goesOn = false }: P
       return keys.get(name) ?? remember<string, readonly KeyRecord[]>(keys, name, store.listKeys({ tenant }))
     },
 
-    limits(tenant) {
-      return limits.get(tenant) ?? remember<string, readonly LimitRecord[]>(limits, tenant, store.listLimits(tenant))
-    },
+    limits: limitsOf,
 
     aliases(tenant) {
       const known = aliases.get(tenant)

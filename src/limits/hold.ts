@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors.js'
 import type { Quantity } from '../lib/terms.js'
 import type { Gauge } from './gauges.js'
 import type { RateState } from './rate.js'
-import type { CounterRule, Plan, Rule } from './rules.js'
+import { type CounterRule, countersOf, type LimitedGrant, type Plan, type Rule } from './rules.js'
 import type { Slice } from './slice.js'
 
 /** What a call has consumed. Undefined parts: not known, so that what is held for it counts. */
@@ -16,8 +16,8 @@ export interface HeldGauge {
 }
 
 export interface HeldCount {
-  readonly rule: Rule
-  readonly counter: CounterRule
+  rule: Rule
+  counter: CounterRule
   readonly slice: Slice
   amount: number
   readonly keyId: string | undefined
@@ -36,15 +36,22 @@ export class Hold {
   wouldRefuse: ErrorCode | null = null
   /** More was consumed than was held for it. */
   isOverrun = false
-  readonly plan: Plan
+  readonly grant: LimitedGrant
   readonly #returns: Returns
+  #plan: Plan
   #gauges: HeldGauge[] = []
   #counts: HeldCount[] = []
   #isOver = false
 
-  constructor(plan: Plan, returns: Returns) {
-    this.plan = plan
+  constructor(grant: LimitedGrant, plan: Plan, returns: Returns) {
+    this.grant = grant
+    this.#plan = plan
     this.#returns = returns
+  }
+
+  /** What limits it. */
+  get plan(): Plan {
+    return this.#plan
   }
 
   get isOver(): boolean {
@@ -63,19 +70,20 @@ export class Hold {
 
   /** In all windows together. */
   heldOf(counter: CounterRule): number {
-    return this.#counts.reduce((sum, held) => (held.counter === counter ? sum + held.amount : sum), 0)
+    return this.#counts.reduce((sum, held) => (held.counter.counter === counter.counter ? sum + held.amount : sum), 0)
   }
 
   /** Of what is held of each budget, what is more than these amounts is given back. */
   lower(to: Readonly<Record<'microDollars' | 'tokens', number>>): void {
-    const left = new Map<CounterRule, number>()
+    const left = new Map<string, number>()
     // what was held last is what the next is consumed of
     for (let at = this.#counts.length - 1; at >= 0; at--) {
       const held = this.#counts[at] as HeldCount
       const { counter, slice } = held
       if (counter.quantity === 'calls') continue
-      const kept = Math.min(held.amount, left.get(counter) ?? to[counter.quantity])
-      left.set(counter, (left.get(counter) ?? to[counter.quantity]) - kept)
+      const rest = left.get(counter.counter) ?? to[counter.quantity]
+      const kept = Math.min(held.amount, rest)
+      left.set(counter.counter, rest - kept)
       if (kept < held.amount) this.#returns.settle(slice, held.amount - kept, 0)
       held.amount = kept
     }
@@ -86,6 +94,19 @@ export class Hold {
     const { budgets } = this
     this.#counts = this.#counts.filter(({ counter }) => counter.quantity === 'calls')
     return budgets
+  }
+
+  /** Limits have changed while it was held. What it counts in it goes on counting in; a limit that is no more refuses nothing. */
+  measureBy(plan: Plan): void {
+    if (plan === this.#plan) return
+    this.#plan = plan
+    const counters = countersOf(plan)
+    for (const held of this.#counts) {
+      const { rule, counter } = held
+      const now = counters.get(counter.counter) ?? { rule, counter: { ...counter, limit: Number.MAX_SAFE_INTEGER } }
+      held.rule = now.rule
+      held.counter = now.counter
+    }
   }
 
   addGauge(held: HeldGauge): void {
@@ -99,7 +120,7 @@ export class Hold {
       this.#returns.settle(held.slice, held.amount, 0)
       return
     }
-    const before = this.#counts.find(({ counter, slice }) => counter === held.counter && slice === held.slice)
+    const before = this.#counts.find(({ slice }) => slice === held.slice)
     if (before) before.amount += held.amount
     else this.#counts.push(held)
   }
@@ -119,7 +140,7 @@ export class Hold {
     // more was held in the window that came after: what an earlier one covers is not charged to both
     for (let at = 0; at < this.#counts.length; at++) {
       const other = this.#counts[at] as HeldCount
-      if (at === index || other.counter !== counter) continue
+      if (at === index || other.counter.counter !== counter.counter) continue
       used = at < index ? Math.max(0, used - other.amount) : Math.min(used, amount)
     }
     if (used > amount) this.isOverrun = true
@@ -136,16 +157,16 @@ export class Hold {
 
   /** A part of what the call consumes; the call goes on, with so much less held for it. */
   spend(spent: Spent): void {
-    const left = new Map<CounterRule, number>()
+    const left = new Map<string, number>()
     this.#counts.forEach((held, index) => {
       const { counter, slice } = held
-      const used = left.get(counter) ?? usedOf(counter.quantity, spent) ?? 0
+      const used = left.get(counter.counter) ?? usedOf(counter.quantity, spent) ?? 0
       if (used === 0) return
       // of several windows the earlier pays as far as it goes
-      const isLast = !this.#counts.some((other, at) => at > index && other.counter === counter)
+      const isLast = !this.#counts.some((other, at) => at > index && other.counter.counter === counter.counter)
       const part = Math.min(used, held.amount)
       if (isLast && used > part) this.isOverrun = true
-      left.set(counter, used - part)
+      left.set(counter.counter, used - part)
       held.amount -= part
       this.#returns.settle(slice, part, isLast ? used : part)
     })

@@ -8,23 +8,15 @@ import { Gauges } from './gauges.js'
 import { Hold, type Spent } from './hold.js'
 import { type Parked, parkHold } from './park.js'
 import { type RateState, SlidingWindow } from './rate.js'
+import { stateOf, tighter, withState } from './rate-state.js'
 import { exhausted, tooFast, tooMany } from './refusals.js'
-import {
-  type Asks,
-  asksOf,
-  type CounterRule,
-  type LimitedGrant,
-  type ModelRule,
-  type Need,
-  type Plan,
-  planOf,
-  quotasOf,
-  type Rule,
-} from './rules.js'
+import { type Asks, asksOf, type LimitedGrant, type ModelRule, type Need, type Plan, planOf, quotasOf, type Rule } from './rules.js'
+import type { Slice } from './slice.js'
 import { type Changes, createSlices } from './slices.js'
 
 export { Hold, type Spent } from './hold.js'
 export type { Parked } from './park.js'
+export { stateOfRefusal } from './rate-state.js'
 export type { LimitedGrant } from './rules.js'
 
 /** What is known of a call once its body was looked at. */
@@ -52,9 +44,9 @@ export interface Limits {
   admitKey(hold: Hold, facts: CallFacts): MaybePromise<void>
   /** Whether `admit` will ask for a model or a cost, so that the body has to be read. */
   asks(hold: Hold, keyIds: readonly string[]): Asks
-  /** Holds more where more has been consumed than is held. Resolves with why it cannot go on. */
+  /** Holds more where more has been consumed than is held, by the limits of this moment. Resolves with why it cannot go on. */
   cover(hold: Hold, spent: Spent): MaybePromise<SoakpError | undefined>
-  /** Holds more, up to these amounts. Throws or rejects as `admit`; what is held so far stays held. */
+  /** Holds more, up to these amounts, by the limits of this moment. Throws or rejects as `admit`; what is held so far stays held. */
   raise(hold: Hold, to: Spent): MaybePromise<void>
   /** What is held of budgets goes over to something that outlives this process: the call's end settles it no more. Undefined: nothing is held. */
   park(hold: Hold): Parked | undefined
@@ -77,12 +69,20 @@ export interface LimitsDeps {
   readonly now: () => number
   /** Unless said otherwise days and months are those of UTC. */
   readonly calendars?: Calendars
+  /** What limits a grant's calls at this moment. Unless it is said, what limited a call when it began goes on limiting it. May throw or reject as the store does. */
+  readonly current?: (grant: LimitedGrant) => MaybePromise<Limited | undefined>
+}
+
+/** A grant, and the tenant's limits beside the grant's own. */
+export interface Limited {
+  readonly grant: LimitedGrant
+  readonly limits: readonly LimitRecord[]
 }
 
 const noLimits: readonly LimitRecord[] = []
 const noRules: readonly Rule[] = []
 
-export function createLimits({ store, outage, now, calendars = createCalendars() }: LimitsDeps): Limits {
+export function createLimits({ store, outage, now, calendars = createCalendars(), current }: LimitsDeps): Limits {
   const gauges = new Gauges()
   const slices = createSlices({ store, outage, now, calendars })
 
@@ -124,9 +124,9 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
       amount,
       force,
     })
-    const heard = ({ slice, isHeld }: { readonly slice: Parameters<typeof exhausted>[2]; readonly isHeld: boolean }) => {
+    const heard = ({ slice, isHeld }: { readonly slice: Slice; readonly isHeld: boolean }) => {
       if (counter.quantity === 'calls') hold.rate = tighter(hold.rate, stateOf(counter, slice, now()))
-      if (!isHeld) throw exhausted(rule, counter, slice, amount, now())
+      if (!isHeld) throw exhausted(need, slice, now())
       hold.addCount({ rule, counter, slice, amount, keyId })
       if (force && slice.taken > counter.limit) hold.wouldRefuse ??= counter.quantity === 'calls' ? 'quota_exhausted' : 'budget_exhausted'
     }
@@ -135,7 +135,7 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
 
   function reserve(grant: LimitedGrant, limits: readonly LimitRecord[] = noLimits): MaybePromise<Hold> {
     const plan = planOf(grant, limits)
-    const hold = new Hold(plan, slices)
+    const hold = new Hold(grant, plan, slices)
     if (plan.rules.length === 0) return hold
     try {
       for (const rule of plan.rules) takeGauge(hold, rule, undefined)
@@ -174,20 +174,46 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
     return takeCounts(hold, needs, facts.keyId)
   }
 
-  function raise(hold: Hold, to: Spent): MaybePromise<void> {
+  function raise(hold: Hold, to: Spent, needed = lacking): MaybePromise<void> {
+    if (needed(hold, to).length === 0) return
+    // by a limit that was lowered meanwhile other processes may have drawn what the old one would allow
+    const renewed = renew(hold)
+    return isPromise(renewed)
+      ? renewed.then(() => takeCounts(hold, needed(hold, to), undefined))
+      : takeCounts(hold, needed(hold, to), undefined)
+  }
+
+  function lacking(hold: Hold, to: Spent): Need[] {
     const needs: Need[] = []
     const budgets = hold.budgets
     budgets.forEach(({ rule, counter }, index) => {
-      if (counter.quantity === 'calls' || budgets.findIndex(other => other.counter === counter) !== index) return
+      if (counter.quantity === 'calls' || budgets.findIndex(other => other.counter.counter === counter.counter) !== index) return
       const amount = (to[counter.quantity] ?? 0) - hold.heldOf(counter)
       if (amount > 0) needs.push({ rule, counter, amount })
     })
-    return takeCounts(hold, needs, undefined)
+    return needs
+  }
+
+  function more(hold: Hold, to: Spent): Need[] {
+    return lacking(hold, to).map(need => ({ ...need, isMore: true }))
+  }
+
+  /** Measures it by the limits of this moment. Where they cannot be read, by those that are known. */
+  function renew(hold: Hold): MaybePromise<void> {
+    const heard = (found: Limited | undefined) => {
+      if (found) hold.measureBy(planOf(found.grant, found.limits))
+    }
+    try {
+      const found = current?.(hold.grant)
+      return isPromise(found) ? found.then(heard, () => undefined) : heard(found)
+    } catch {
+      // what is under way is not refused for it
+    }
   }
 
   function cover(hold: Hold, spent: Spent): MaybePromise<SoakpError | undefined> {
     try {
-      const raised = raise(hold, spent)
+      const raised = raise(hold, spent, more)
       return isPromise(raised) ? raised.then(() => undefined, asRefusal) : undefined
     } catch (error) {
       return asRefusal(error)
@@ -257,35 +283,10 @@ function addBudgets(needs: Need[], rules: readonly (Rule & Partial<Pick<ModelRul
 
 function failed(hold: Hold, error: unknown): never {
   hold.release()
-  throw error instanceof SoakpError ? withState(error, hold) : error
-}
-
-const statesOfRefusals = new WeakMap<SoakpError, RateState>()
-
-function withState(error: SoakpError, { rate }: Hold): SoakpError {
-  if (rate) statesOfRefusals.set(error, rate)
-  return error
-}
-
-/** Where the limit stood that refused the call. */
-export function stateOfRefusal(error: SoakpError): RateState | undefined {
-  return statesOfRefusals.get(error)
+  throw error instanceof SoakpError ? withState(error, hold.rate) : error
 }
 
 /** A store that fails does not refuse what is under way: what it lacks is held when the store can. */
 function asRefusal(error: unknown): SoakpError | undefined {
   return error instanceof SoakpError && error.code === 'budget_exhausted' ? error : undefined
-}
-
-function stateOf(
-  { limit }: CounterRule,
-  { taken, windowEndMs }: { readonly taken: number; readonly windowEndMs: number },
-  now: number,
-): RateState {
-  const remaining = Math.max(0, limit - taken)
-  return { allowed: remaining > 0, limit, remaining, resetMs: Math.max(0, windowEndMs - now) }
-}
-
-function tighter(a: RateState | undefined, b: RateState | undefined): RateState | undefined {
-  return a && b ? (b.remaining < a.remaining ? b : a) : (a ?? b)
 }

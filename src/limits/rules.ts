@@ -41,6 +41,8 @@ export interface Need {
   readonly rule: Rule
   readonly counter: CounterRule
   readonly amount: number
+  /** The call is under way, and needs more than was held for it. */
+  readonly isMore?: true
 }
 
 /** What has to be known of a call before its limits can be judged. */
@@ -188,6 +190,13 @@ export function asksOf({ asks, keys }: Plan, keyIds: readonly string[]): Asks {
     cost ||= key.rules.some(hasBudgets) || key.models.some(hasBudgets)
   }
   return { model, cost }
+}
+
+/** Every quota and budget of a plan, by the name of its counter. */
+export function countersOf({ rules, models, keys }: Plan): ReadonlyMap<string, Omit<Need, 'amount'>> {
+  const ofKeys = [...keys.values()].flatMap(key => [...key.rules, ...key.models])
+  const all = [...rules, ...models, ...ofKeys]
+  return new Map(all.flatMap(rule => [...rule.quotas, ...rule.budgets].map(counter => [counter.counter, { rule, counter }])))
 }
 
 const plans = new WeakMap<LimitedGrant, { readonly limits: readonly LimitRecord[]; readonly plan: Plan }>()

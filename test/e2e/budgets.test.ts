@@ -189,6 +189,28 @@ t.test('a stream that passes its budget is cut with an error that the official S
   t.match((await home.entries()).at(-1), { outcome: 'ok', errorCode: 'budget_overrun' })
 })
 
+t.test('a stream that runs while its budget is lowered is cut where the new one ends', async t => {
+  const { daemon, home, grant, upstream } = await makeStage(t)
+  const { token, id } = await grant('--all', '--budget', '5usd/d', '--max-cost-per-call', '0.001')
+  const [begun, lowered] = [deferred(), deferred()]
+  upstream.use(async exchange => {
+    await exchange.body()
+    await exchange.send(Buffer.from(sseHead))
+    for (let sent = 0; sent < 10; sent++) await exchange.send(chunk(openaiEvent(long)))
+    begun.resolve()
+    await lowered.promise
+    for (let sent = 0; sent < 200 && !exchange.socket.destroyed; sent++) await exchange.send(chunk(openaiEvent(long)))
+    await exchange.send(lastChunk)
+  })
+  const reply = chat(daemon, token, { body: ask(undefined, { stream: true, model: 'some-alias' }) })
+  await begun.promise
+  t.match(await home.run(['token', 'set', id, '--budget', '0.02usd/d']), { code: 0 })
+  lowered.resolve()
+  t.match((await reply).text(), /is cut here: .* has 0\.02usd\/day: .*opens again at .*"code":"budget_exhausted"/)
+  t.match((await home.entries()).at(-1), { outcome: 'cut', errorCode: 'budget_exhausted' })
+  t.ok((await shown(home, id)).used <= 0.0215, 'by no more than came between two looks')
+})
+
 t.test("the last event of a stream that is cut is an error to each dialect's official SDK", async t => {
   const error = new SoakpError('budget_exhausted', 'The stream is cut here.')
   const last = (name: string) => Buffer.from(finalEvent('text/event-stream', findDialect(name) as Dialect, error, 'call_1') ?? '')

@@ -111,7 +111,7 @@ export class World {
     const clock = () => this.now + skewMs
     const seen = seenBy(store, () => process.trouble, isLate)
     const outage = createOutage({ goesOn, probe: () => seen.probe(), log, now: clock })
-    const limits = createLimits({ store: seen, outage, now: clock })
+    const limits = createLimits({ store: seen, outage, now: clock, current: () => ({ grant: this.#grant, limits: [] }) })
     const ledger = createLedger({ store: seen, log, outage, takeChanges: limits.takeChanges })
     const process: Process = { limits, ledger, outage, skewMs, trouble: 'none', calls: [], isGone: false }
     this.processes.push(process)

@@ -156,5 +156,5 @@ export class SocketBudget {
 function because(error: unknown, isCall: boolean): SoakpError | undefined {
   if (isCall) return toSoakpError(error)
   if (!(error instanceof SoakpError) || error.code !== 'budget_exhausted') return undefined
-  return new SoakpError('budget_exhausted', 'The connection is closed here.', { isRetryable: false, cause: error })
+  return new SoakpError('budget_exhausted', `The connection is closed here: ${error.detail}`, { isRetryable: false, cause: error })
 }

@@ -22,9 +22,9 @@ export function createWatch(limits: Pick<Limits, 'cover'>, prices: Pick<Prices, 
   }
 }
 
-/** The text without its first words, which are about calls that have not left. */
+/** Waiting opens the limit again, but not this stream. */
 function because(refusal: SoakpError | undefined): SoakpError | undefined {
-  return refusal && new SoakpError('budget_exhausted', 'The stream is cut here.', { isRetryable: false, cause: refusal })
+  return refusal && new SoakpError('budget_exhausted', `The stream is cut here: ${refusal.detail}`, { isRetryable: false, cause: refusal })
 }
 
 /** The last thing a client reads of a stream that is cut, such that its SDK raises it as an error. Undefined: this kind of stream has no such thing. */
