@@ -44,8 +44,8 @@ export interface AcmeProxy {
   readonly port: number
   /** `METHOD PATH` of every request. */
   readonly requests: readonly string[]
-  /** Payloads of every newOrder. */
-  readonly orders: readonly Record<string, unknown>[]
+  /** Payloads of every newOrder, but for those that Pebble refused for their nonce. */
+  readonly orders: readonly Order[]
   fault(fault: Fault): void
   clearFaults(): void
   /** What renewalInfo says from now on, for one certificate or for all; `undefined`: what follows from the certificate's dates. */
@@ -55,6 +55,11 @@ export interface AcmeProxy {
   /** Called with `METHOD PATH` when the CA has answered, before the client sees it. */
   onAnswer: ((line: string) => void | Promise<void>) | undefined
   close(): Promise<void>
+}
+
+interface Order extends Record<string, unknown> {
+  readonly profile?: string
+  readonly replaces?: string
 }
 
 interface Issued {
@@ -80,7 +85,7 @@ export async function startProxy(pebble: Pebble): Promise<AcmeProxy> {
   const replaced = new Set<string>()
   const infos = new Map<string | undefined, RenewalInfo>()
   const requests: string[] = []
-  const orders: Record<string, unknown>[] = []
+  const orders: Order[] = []
   const agent = new Agent({ ca: readFileSync(pebble.caFile), keepAlive: true })
   const server = createServer({ cert: readFileSync(pebble.certFile), key: readFileSync(pebble.keyFile) }, (incoming, reply) => {
     serve(incoming, reply).catch(error => problem(reply, 502, 'serverInternal', String(error)))
@@ -119,13 +124,14 @@ export async function startProxy(pebble: Pebble): Promise<AcmeProxy> {
       if (fault.status !== undefined) return answerFault(reply, fault, fault.status)
     }
     if (path.startsWith('/renewal-info/')) return answerRenewalInfo(reply, path.slice('/renewal-info/'.length))
-    const replaces = path === '/order-plz' ? checkOrder(body, reply) : undefined
-    if (reply.writableEnded) return
+    const order = path === '/order-plz' ? readOrder(body) : undefined
+    if (order !== undefined && refuseOrder(order, reply)) return void orders.push(order)
     const answer = await forward(incoming, body)
+    if (order !== undefined && !answer.body.includes('error:badNonce')) orders.push(order)
     let content = answer.body
     if (path.startsWith('/authZ/') && answer.status === 200) content = withNews(content)
     if (path === '/dir') content = directory(content, incoming.headers.host ?? '')
-    if (replaces !== undefined && answer.status === 201) replaced.add(replaces)
+    if (order?.replaces !== undefined && answer.status === 201) replaced.add(order.replaces)
     if (/certificate-chain/.test(answer.headers['content-type'] ?? '')) note(content.toString())
     await proxy.onAnswer?.(`${incoming.method} ${path}`)
     if (fault?.drop === 'after') return void incoming.socket.destroy()
@@ -135,19 +141,16 @@ export async function startProxy(pebble: Pebble): Promise<AcmeProxy> {
     reply.end(incoming.method === 'HEAD' ? undefined : content)
   }
 
-  /** Answers what is wrong with an order's `profile` or `replaces`; returns the certificate that it replaces. */
-  function checkOrder(body: Buffer, reply: ServerResponse): string | undefined {
-    const { payload } = JSON.parse(body.toString()) as { payload: string }
-    const order = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { profile?: string; replaces?: string }
-    orders.push(order)
-    if (order.profile !== undefined && !profiles.includes(order.profile)) {
-      problem(reply, 400, 'invalidProfile', `profile "${order.profile}" not recognized`)
-    } else if (order.replaces !== undefined && replaced.has(order.replaces)) {
-      problem(reply, 409, 'alreadyReplaced', `certificate ${order.replaces} already has a replacement order`)
-    } else if (order.replaces !== undefined && !issued.has(order.replaces)) {
-      problem(reply, 404, 'malformed', `replaces: unknown certificate ${order.replaces}`)
+  /** Whether something is wrong with an order's `profile` or `replaces`; then it is answered. */
+  function refuseOrder({ profile, replaces }: Order, reply: ServerResponse): boolean {
+    if (profile !== undefined && !profiles.includes(profile)) {
+      problem(reply, 400, 'invalidProfile', `profile "${profile}" not recognized`)
+    } else if (replaces !== undefined && replaced.has(replaces)) {
+      problem(reply, 409, 'alreadyReplaced', `certificate ${replaces} already has a replacement order`)
+    } else if (replaces !== undefined && !issued.has(replaces)) {
+      problem(reply, 404, 'malformed', `replaces: unknown certificate ${replaces}`)
     }
-    return order.replaces
+    return reply.writableEnded
   }
 
   async function answerRenewalInfo(reply: ServerResponse, id: string): Promise<void> {
@@ -190,6 +193,11 @@ export async function startProxy(pebble: Pebble): Promise<AcmeProxy> {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return Object.assign(proxy, { port, directoryUrl: `https://127.0.0.1:${port}/dir` })
+}
+
+function readOrder(body: Buffer): Order {
+  const { payload } = JSON.parse(body.toString()) as { payload: string }
+  return JSON.parse(Buffer.from(payload, 'base64url').toString()) as Order
 }
 
 async function read(stream: IncomingMessage): Promise<Buffer> {
