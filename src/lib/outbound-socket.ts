@@ -5,7 +5,11 @@ import { SoakpError } from '../errors.js'
 import { fillIn } from './stand-in.js'
 
 /** A WebSocket, either end of it. */
-export type OpenSocket = WebSocket
+export interface OpenSocket {
+  readonly socket: WebSocket
+  /** What it runs over: of a message that is still on its way, only this tells. */
+  readonly connection: Pick<Socket, 'bytesRead'>
+}
 
 /** An upgrade to a WebSocket (RFC 6455), as it leaves. Times in milliseconds. */
 export interface DialRequest {
@@ -22,7 +26,7 @@ export interface DialRequest {
 
 /** Hears exactly one of the three, and nothing after `abort`. */
 export interface DialListener {
-  open(socket: WebSocket, rawHeaders: readonly string[]): void
+  open(opened: OpenSocket, rawHeaders: readonly string[]): void
   /** It answered, but not with 101; `body` is the first 64 KB. */
   refused(status: number, rawHeaders: readonly string[], body: Buffer): void
   /** A SoakpError. Only `provider_unreachable` and `base_url_refused` mean that nothing was sent. */
@@ -81,7 +85,7 @@ export function dialSocket(connect: Connect, url: URL, request: DialRequest, lis
     opening.on('upgrade', reply => {
       rawHeaders = reply.rawHeaders
     })
-    opening.once('open', () => once(() => listener.open(opening, rawHeaders)))
+    opening.once('open', () => once(() => listener.open({ socket: opening, connection: made }, rawHeaders)))
     opening.once('unexpected-response', (_, reply) =>
       readRefusal(reply, body => once(() => listener.refused(reply.statusCode ?? 0, reply.rawHeaders, body)), end),
     )

@@ -72,7 +72,7 @@ export function createUpgrade(request: IncomingMessage, socket: Socket, response
       extraHeaders = headers
       try {
         handshakes.handleUpgrade(request, socket, Buffer.alloc(0), opened => {
-          accepted = opened
+          accepted = { socket: opened, connection: socket }
         })
       } finally {
         extraHeaders = []

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { makeHome } from '../support/daemon.js'
 import { freshKey } from '../support/stage.js'
@@ -81,6 +83,26 @@ t.test('a client that is silent, pings unanswered, is taken for gone, and its pr
   t.equal((await within(opened.closed, 'the end')).code, 1006)
   await until(() => upstream.sockets.size === 0, 'the provider to be left')
   t.match((await entriesOf(issued.id))[0], { outcome: 'client_gone', status: 101 })
+})
+
+t.test('a message that takes long to come, or to be taken, is no silence', async t => {
+  const { token } = await home.createToken(['--all'])
+  upstream.use(socket => socket.on('message', data => socket.send((data as Buffer).length > 2 ? 'whole' : Buffer.alloc(16 * megabyte))))
+  const [slowly, late] = await Promise.all([openSocket(daemon, realtime, { token }), openSocket(daemon, realtime, { token })])
+  late.socket.send('go')
+  late.socket.pause()
+  const wire = (slowly.socket as unknown as { _socket: Socket })._socket
+  // one frame of a megabyte, masked with nothing
+  wire.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]))
+  for (let at = 0; at < 32; at++) {
+    wire.write(Buffer.alloc(megabyte / 32))
+    await delay(200)
+  }
+  late.socket.resume()
+  await until(() => slowly.messages.length + late.messages.length === 2, 'both messages')
+  t.equal(slowly.messages[0]?.data.toString(), 'whole')
+  t.equal(late.messages[0]?.data.length, 16 * megabyte)
+  for (const { socket } of [slowly, late]) socket.terminate()
 })
 
 t.test('a client that answers pings stays as long as it likes', async t => {

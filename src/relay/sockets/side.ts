@@ -1,4 +1,5 @@
 import type { OpenSocket } from '../../lib/outbound-socket.js'
+
 /** What one end of a connection tells the other. */
 export interface SideListener {
   message(data: Buffer, isBinary: boolean): void
@@ -13,6 +14,9 @@ export interface SideListener {
 /** So much may wait to be written to one end before the other end is not read any more. */
 const fullBytes = 256 * 1024
 
+/** Whoever takes less than this of what waits for him is not waited for: less than any sound needs. */
+const leastBytesPerSecond = 32 * 1024
+
 const noReason = Buffer.alloc(0)
 
 /** Codes that may stand in a close frame (RFC 6455, section 7.4). */
@@ -22,10 +26,11 @@ export function isSendable(code: number): boolean {
 
 /** One end of a connection: its close is held until we say so, it can be paused, and its silence is noticed. */
 export class Side {
-  readonly #socket: OpenSocket
+  readonly #socket: OpenSocket['socket']
+  readonly #connection: OpenSocket['connection']
   readonly #listener: SideListener
   readonly #clock: () => number
-  readonly #close: OpenSocket['close']
+  readonly #close: OpenSocket['socket']['close']
   readonly #sent = (error?: Error | null) => this.#afterSend(error)
   #fault: string | undefined
   #isClosing = false
@@ -34,9 +39,12 @@ export class Side {
   /** When it last gave a sign of life, on the steady clock. */
   #heardAt: number
   #pingedAt: number
+  /** Of the connection, when it was last looked at. */
+  #bytesRead = 0
 
-  constructor(socket: OpenSocket, listener: SideListener, clock: () => number) {
+  constructor({ socket, connection }: OpenSocket, listener: SideListener, clock: () => number) {
     this.#socket = socket
+    this.#connection = connection
     this.#listener = listener
     this.#clock = clock
     this.#heardAt = clock()
@@ -45,14 +53,7 @@ export class Side {
     this.#close = socket.close.bind(socket)
     socket.close = (code, reason) => this.#hold(code, reason)
     socket.on('message', (data, isBinary) => {
-      this.#heardAt = clock()
       if (!this.#isClosing) listener.message(data as Buffer, isBinary)
-    })
-    socket.on('ping', () => {
-      this.#heardAt = clock()
-    })
-    socket.on('pong', () => {
-      this.#heardAt = clock()
     })
     socket.on('error', error => {
       this.#fault = (error as NodeJS.ErrnoException).code
@@ -115,11 +116,19 @@ export class Side {
     this.#socket.terminate()
   }
 
-  /** Pings when it is time. False: there was no sign of life for twice as long. */
+  /**
+   * Pings when it is time. False: there was no sign of life for twice as long. Each byte of a message that is on its way is one; behind one of ours that takes its time no ping can
+   * have arrived.
+   */
   tick(now: number, pingMs: number): boolean {
+    const { bytesRead } = this.#connection
+    if (bytesRead !== this.#bytesRead) {
+      this.#bytesRead = bytesRead
+      this.#heardAt = now
+    }
     // of one that is not read nothing can be heard
     if (this.#isPaused) return true
-    if (now - this.#heardAt > 2 * pingMs) return false
+    if (now - this.#heardAt > 2 * pingMs + (this.#socket.bufferedAmount * 1000) / leastBytesPerSecond) return false
     if (now - Math.max(this.#heardAt, this.#pingedAt) >= pingMs) {
       this.#pingedAt = now
       this.#socket.ping()

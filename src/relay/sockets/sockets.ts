@@ -177,7 +177,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     let dialling: Dialling
     try {
       dialling = outbound.dial(origin, key.allowPrivate, request, {
-        open: (socket, rawHeaders) => connect(exchange, judge, socket, rawHeaders),
+        open: (upstream, rawHeaders) => connect(exchange, judge, upstream, rawHeaders),
         refused(status, rawHeaders, body) {
           over()
           const reply = responseHeaders(routeOf(key).provider, [...rawHeaders])
@@ -226,10 +226,10 @@ export function createSockets(deps: SocketsDeps): Sockets {
     if (!provider || !call.upgrade) throw new SoakpError('internal', 'a socket without a provider')
     exchange.upstreamRequestId = responseHeaders(provider, [...rawHeaders]).upstreamRequestId
     const row = rowOf(exchange)
-    const protocol = row ? exchange.protocols[0] : upstream.protocol || undefined
+    const protocol = row ? exchange.protocols[0] : upstream.socket.protocol || undefined
     const client = call.upgrade.accept([...(protocol === undefined ? [] : ['sec-websocket-protocol', protocol]), ...ownHeaders(exchange)])
     if (!client) {
-      upstream.terminate()
+      upstream.socket.terminate()
       book.refuse(exchange, new SoakpError('client_gone'))
       return
     }
