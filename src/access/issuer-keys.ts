@@ -116,8 +116,11 @@ function freshFor(cacheControl: string): number {
 
 /** Keys of issuers as they were last seen. */
 export interface IssuerKeyCache {
-  /** Those known, fetched first where they are not or are too old; `kid`: one that should be among them. Throws `issuer_unavailable`. */
-  keys(issuer: IssuerRecord, kid: string | undefined): Promise<IssuerKeys>
+  /**
+   * Those known, fetched first where they are not or are too old; `kid`: one that should be among them. `misfit`: what was had before, and a signature is of none of them: a new
+   * key may go by an old name, or by none. The same where nothing newer is to be had yet. Throws `issuer_unavailable`.
+   */
+  keys(issuer: IssuerRecord, kid: string | undefined, misfit?: IssuerKeys): Promise<IssuerKeys>
 }
 
 /** At most one question in so long, whatever comes: unknown names of keys cost the issuer nothing. */
@@ -156,20 +159,34 @@ export function createIssuerKeys(outbound: Pick<Outbound, 'pool'>, now: () => nu
     return state.asking
   }
 
+  function stateOf({ id }: IssuerRecord): Known {
+    const known = states.get(id)
+    if (known) return known
+    const fresh = { found: undefined, fetchedAtMs: 0, askedAtMs: Number.NEGATIVE_INFINITY, asking: undefined, failure: undefined }
+    states.set(id, fresh)
+    return fresh
+  }
+
+  function usable({ found, fetchedAtMs }: Known): Published | undefined {
+    return found && now() - fetchedAtMs <= outlastMs ? found : undefined
+  }
+
   return {
-    async keys(issuer, kid) {
-      let state = states.get(issuer.id)
-      if (!state) {
-        state = { found: undefined, fetchedAtMs: 0, askedAtMs: Number.NEGATIVE_INFINITY, asking: undefined, failure: undefined }
-        states.set(issuer.id, state)
-      }
+    async keys(issuer, kid, misfit) {
+      const state = stateOf(issuer)
       const { found } = state
       const isOld = !found || now() - state.fetchedAtMs > found.freshMs
-      const isStrange = kid !== undefined && !found?.jwks.keys.some(key => key.kid === kid)
-      if (state.asking) await state.asking
-      else if ((isOld || isStrange) && now() - state.askedAtMs >= askAgainMs) await askNow(issuer, state)
-      if (state.found && now() - state.fetchedAtMs <= outlastMs) return state.found
-      throw new SoakpError('issuer_unavailable', issuer.name, { cause: state.failure, retryAfterSeconds: askAgainMs / 1000 })
+      const isStrange = !found || found === misfit || (kid !== undefined && !found.jwks.keys.some(key => key.kid === kid))
+      if (isOld || isStrange) {
+        // an issuer that failed the last time is not waited for where what is known of it will do
+        const mustWait = isStrange || state.failure === undefined || !usable(state)
+        const isDue = now() - state.askedAtMs >= askAgainMs
+        const asking = state.asking ?? (isDue ? askNow(issuer, state) : undefined)
+        if (mustWait) await asking
+      }
+      const keys = usable(state)
+      if (!keys) throw new SoakpError('issuer_unavailable', issuer.name, { cause: state.failure, retryAfterSeconds: askAgainMs / 1000 })
+      return keys
     },
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } from 'jose'
+import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, type JWTVerifyOptions, errors as joseErrors, jwtVerify } from 'jose'
 import { SoakpError } from '../errors.js'
 import { derivedId } from '../lib/id.js'
 import type { IssuerRecord } from '../stores/records.js'
@@ -90,7 +90,7 @@ export async function verifyIssuerToken(
   now: number,
 ): Promise<Vouched> {
   try {
-    const { payload } = await jwtVerify(token, createLocalJWKSet(jwks), {
+    const payload = await payloadOf(token, jwks, {
       algorithms: [...algorithms],
       issuer: issuer.url,
       ...(issuer.audiences.length > 0 && { audience: [...issuer.audiences] }),
@@ -111,6 +111,43 @@ export async function verifyIssuerToken(
     if (cause instanceof joseErrors.JWKSNoMatchingKey) throw refused('The issuer has no such key.', cause)
     throw refused('Its signature is not of a key of the issuer.', cause)
   }
+}
+
+/** Keys of one name, or of none, that a signature is held against. */
+const mostOfOneName = 10
+
+const keySets = new WeakMap<JSONWebKeySet, ReturnType<typeof createLocalJWKSet>>()
+
+/** The keys of a list are imported once, however many tokens they are asked about. */
+function keySetOf(jwks: JSONWebKeySet): ReturnType<typeof createLocalJWKSet> {
+  const known = keySets.get(jwks)
+  if (known) return known
+  const made = createLocalJWKSet(jwks)
+  keySets.set(jwks, made)
+  return made
+}
+
+async function payloadOf(token: string, jwks: JSONWebKeySet, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keySetOf(jwks), options)).payload
+  } catch (error) {
+    if (!(error instanceof joseErrors.JWKSMultipleMatchingKeys)) throw error
+    return payloadByOneOf(token, error, options)
+  }
+}
+
+/** A name may stand for several keys (RFC 7517, section 4.5), and a token need not say any. */
+async function payloadByOneOf(token: string, keys: joseErrors.JWKSMultipleMatchingKeys, options: JWTVerifyOptions): Promise<JWTPayload> {
+  let left = mostOfOneName
+  for await (const key of keys) {
+    if (left-- === 0) break
+    try {
+      return (await jwtVerify(token, key, options)).payload
+    } catch (error) {
+      if (!(error instanceof joseErrors.JWSSignatureVerificationFailed)) throw error
+    }
+  }
+  throw new joseErrors.JWSSignatureVerificationFailed()
 }
 
 /** A token that is bound to something must not open anything without it (RFC 7800). */

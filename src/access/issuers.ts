@@ -73,7 +73,14 @@ export function createIssuers({ store, policy, users, outbound, mayCheck, now }:
     const issuer = meant(candidates, claimed, now())
     if (!issuer) return undefined
     if (address !== undefined && !mayCheck(address)) throw new SoakpError('too_many_failures', undefined, { retryAfterSeconds: 1 })
-    return verifyIssuerToken(token, issuer, await cache.keys(issuer, claimed.kid), now())
+    const keys = await cache.keys(issuer, claimed.kid)
+    try {
+      return await verifyIssuerToken(token, issuer, keys, now())
+    } catch (error) {
+      const newer = await cache.keys(issuer, claimed.kid, keys)
+      if (newer === keys) throw error
+      return verifyIssuerToken(token, issuer, newer, now())
+    }
   }
 
   return {

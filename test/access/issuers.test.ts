@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { pino } from 'pino'
@@ -9,6 +10,7 @@ import { openCertificates } from '../../src/tls/certificates.js'
 import { caFiles } from '../../src/tls/local-ca.js'
 import { accessRig } from '../support/access-rig.js'
 import { startIssuer } from '../support/issuer.js'
+import { until } from '../support/until.js'
 
 // Against an issuer with real keys on a real HTTPS server.
 
@@ -123,6 +125,51 @@ t.test('a rotated key is fetched when it is first seen, at most twice a minute; 
   await Promise.all([verify(), verify(), verify()])
   t.equal(keysAsked(), before + 1)
   await t.rejects(issuers.verify(old, undefined), { code: 'issuer_token_refused' })
+})
+
+t.test('keys of one name are all tried, and a new one is found by whatever name, or none', async t => {
+  const { add, issuer, issuers, verify, clock } = await stage()
+  await add()
+  const byNoName = { header: { kid: undefined } } as object
+  t.ok(await verify(byNoName))
+  await issuer.rotate('ES256', { kid: 'key-1' })
+  await t.rejects(verify(), { code: 'issuer_token_refused' }, 'fetched a moment ago')
+  clock.now += 31_000
+  t.ok(await verify(), 'the same name')
+  await issuer.rotate()
+  clock.now += 31_000
+  t.ok(await verify(byNoName), 'no name')
+  await issuer.rotate('ES256', { kid: 'twin' })
+  const older = await issuer.token({ atMs: clock.now })
+  await issuer.rotate('ES256', { kid: 'twin', keep: true })
+  clock.now += 31_000
+  for (const token of [older, await issuer.token({ atMs: clock.now }), await issuer.token({ atMs: clock.now, ...byNoName })])
+    t.ok(await issuers.verify(token, undefined), 'either of two')
+})
+
+t.test('who shows an unknown key waits for an issuer that is slow; those whose key is known do not', async t => {
+  const { add, issuer, verify, clock } = await stage()
+  await add()
+  t.ok(await verify())
+  const held: ServerResponse[] = []
+  issuer.behave = (_request, response) => held.push(response)
+  const heldBack = async (count: number) => until(() => held.length === count, 'the issuer to be asked')
+  clock.now += 31_000
+  let isOver = false
+  const strange = t.rejects(verify({ header: { kid: 'unknown' } }), { code: 'issuer_token_refused' }).then(() => {
+    isOver = true
+  })
+  await heldBack(1)
+  t.ok(await verify())
+  t.notOk(isOver)
+  held[0]?.writeHead(500).end()
+  await strange
+  // too old by now, and the issuer failed the last time
+  clock.now += 3_600_000
+  t.ok(await verify())
+  await heldBack(2)
+  t.ok(await verify())
+  held[1]?.writeHead(500).end()
 })
 
 t.test('keys go on for a day while the issuer is down, then it is told that they cannot be had', async t => {

@@ -22,8 +22,8 @@ export interface Issuer {
   /** What discovery adds or replaces. */
   discovery: Record<string, unknown>
   cacheControl: string | undefined
-  /** A new key; the old ones are published no more. */
-  rotate(alg?: string): Promise<void>
+  /** A new key to sign with, by a new name unless one is given; the old ones are published no more, unless they are kept. */
+  rotate(alg?: string, more?: { readonly kid?: string; readonly keep?: boolean }): Promise<void>
   /** A JWT with `sub: u1`, `aud: soakp`, an hour long, unless told otherwise; `undefined` takes a claim out. */
   token(parts?: TokenParts): Promise<string>
   close(): Promise<void>
@@ -32,6 +32,7 @@ export interface Issuer {
 /** `certsDir`: of a home, whose local CA the other side trusts. */
 export async function startIssuer(certsDir: string): Promise<Issuer> {
   let key = await newKey('ES256', 'key-1')
+  let published = [key.jwk]
   let rotations = 1
   const live = join(certsDir, 'live', 'localhost')
   const server = createServer({ cert: readFileSync(join(live, 'fullchain.pem')), key: readFileSync(join(live, 'privkey.pem')) })
@@ -49,7 +50,7 @@ export async function startIssuer(certsDir: string): Promise<Issuer> {
         id_token_signing_alg_values_supported: ['ES256', 'RS256', 'HS256'],
         ...issuer.discovery,
       })
-    } else if (request.url === '/keys') reply({ keys: [key.jwk] })
+    } else if (request.url === '/keys') reply({ keys: published })
     else response.writeHead(404).end()
   })
   server.listen(0, '127.0.0.1')
@@ -60,8 +61,9 @@ export async function startIssuer(certsDir: string): Promise<Issuer> {
     behave: undefined,
     discovery: {},
     cacheControl: undefined,
-    async rotate(alg = 'ES256') {
-      key = await newKey(alg, `key-${++rotations}`)
+    async rotate(alg = 'ES256', { kid = `key-${++rotations}`, keep = false } = {}) {
+      key = await newKey(alg, kid)
+      published = [...(keep ? published : []), key.jwk]
     },
     token({ header = {}, claims = {}, atMs = Date.now() } = {}) {
       const iat = Math.floor(atMs / 1000)
