@@ -34,7 +34,19 @@ export function run(title, command, args, options = {}) {
   throw new Trouble(`${title} failed (${command} ${args.join(' ')})`)
 }
 
-const npm = (title, args) => run(title, windows ? 'npm.cmd' : 'npm', args, { shell: windows })
+function npm(title, args) {
+  const nodedir = process.env.npm_config_nodedir ?? headersOf(process.execPath)
+  const env = { ...process.env, ...(nodedir && { npm_config_nodedir: nodedir }) }
+  run(title, windows ? 'npm.cmd' : 'npm', args, { env, shell: windows })
+}
+
+/** Where the headers of this Node lie, if it was installed with them: node-gyp would fetch them from nodejs.org, and does not get there from everywhere. */
+export function headersOf(execPath) {
+  const prefix = dirname(dirname(execPath))
+  const version = join(prefix, 'include/node/node_version.h')
+  const fits = existsSync(version) && readFileSync(version, 'utf8').includes(`NODE_MODULE_VERSION ${process.versions.modules}\n`)
+  return fits ? prefix : undefined
+}
 
 /** A tool of node_modules as [program, first arguments], without a shell or npx in between. */
 export function tool(name) {

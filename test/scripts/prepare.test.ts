@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 
 /** A clone with one source file, packages that need no installing, and an npm that only writes down what it was told. */
@@ -36,8 +37,8 @@ function clone(t: Test, more: Record<string, string> = {}) {
 }
 
 /** `npm start -- ARGS` without npm around it, as if the user stood in `cwd`. */
-function start(root: string, args: readonly string[] = [], cwd = root) {
-  const env = { PATH: `${join(root, 'path')}:/bin:/usr/bin`, INIT_CWD: cwd }
+function start(root: string, args: readonly string[] = [], cwd = root, more: NodeJS.ProcessEnv = {}) {
+  const env = { PATH: `${join(root, 'path')}:/bin:/usr/bin`, INIT_CWD: cwd, ...more }
   return spawnSync(process.execPath, [join(root, 'scripts/start.mjs'), ...args], { cwd: root, env, encoding: 'utf8' })
 }
 
@@ -87,4 +88,29 @@ t.test('missing packages are installed; when SQLite cannot be compiled, one line
   t.match(stderr, 'npm says why')
   t.match(stderr, 'soakp: SQLite has to be compiled here, and python3, make, g++ are missing: sudo apt-get install -y python3 make g++')
   t.equal(status, 1)
+})
+
+t.test('SQLite is compiled with the headers that came with Node, and not with those of another one', async t => {
+  const { headersOf } = await import(pathToFileURL(resolve('scripts/prepare.mjs')).href)
+  const header = (modules: string) => `#define NODE_MODULE_VERSION ${modules}\n`
+  const prefix = t.testdir({ mine: {}, other: {}, bare: {} })
+  for (const [name, modules] of [
+    ['mine', process.versions.modules],
+    ['other', '1'],
+  ] as const) {
+    mkdirSync(join(prefix, name, 'include/node'), { recursive: true })
+    writeFileSync(join(prefix, name, 'include/node/node_version.h'), header(modules))
+  }
+  t.equal(headersOf(join(prefix, 'mine/bin/node')), join(prefix, 'mine'))
+  t.equal(headersOf(join(prefix, 'other/bin/node')), undefined)
+  t.equal(headersOf(join(prefix, 'bare/bin/node')), undefined)
+})
+
+t.test('where npm was told of headers, those are used', async t => {
+  const root = clone(t, {
+    'node_modules/.package-lock.json': '{ "packages": {} }',
+    'path/npm': '#!/bin/sh\necho "$npm_config_nodedir" >> "$(dirname "$0")/npm.log"\nexit 1\n',
+  })
+  start(root, [], root, { npm_config_nodedir: '/opt/headers' })
+  t.equal(readFileSync(join(root, 'path/npm.log'), 'utf8'), '/opt/headers\n')
 })
