@@ -185,7 +185,7 @@ function scopeCheck(store: Pick<Store, 'getKey' | 'listKeys'>): (scope: GrantSco
     if (scope.kind === 'keys') {
       for (const id of scope.keys) {
         const key = await store.getKey(id)
-        if (key?.tenant !== tenant) throw new SoakpError('key_not_found', id, { hint: 'soakp key list shows them' })
+        if (key?.tenant !== tenant) throw new SoakpError('key_not_found', id, { hint: '`soakp key list` shows what there is' })
       }
     }
     if (scope.kind === 'providers') {
@@ -193,7 +193,7 @@ function scopeCheck(store: Pick<Store, 'getKey' | 'listKeys'>): (scope: GrantSco
         if (findProvider(providerId(provider))) continue
         if ((await store.listKeys({ tenant, provider })).length === 0) {
           throw new SoakpError('unknown_provider', provider, {
-            hint: 'store a key for it first: soakp key add, with --base-url for a provider of your own',
+            hint: 'store a key for it first: `soakp key add`, with --base-url for a provider of your own',
           })
         }
       }

@@ -76,7 +76,7 @@ const maxCredentials = 5
 export function createApps({ store, policy, checkScope, now }: AppsDeps): Apps {
   async function existing(id: string): Promise<AppRecord> {
     const app = await store.getApp(id)
-    if (!app) throw new SoakpError('app_not_found', id, { hint: 'soakp app list shows them' })
+    if (!app) throw new SoakpError('app_not_found', id, { hint: '`soakp app list` shows what there is' })
     return app
   }
 

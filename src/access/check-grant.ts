@@ -34,7 +34,8 @@ export async function checkGrant(
 }
 
 export function checkName(name: string | undefined): void {
-  if (name !== undefined && (name.length === 0 || name.length > 200)) throw new SoakpError('usage', 'A name has 1 to 200 characters.')
+  if (name !== undefined && !/^[^\p{Cc}\p{Cf}]{1,200}$/u.test(name))
+    throw new SoakpError('usage', 'A name has 1 to 200 characters, none of which moves the cursor or changes the direction.')
 }
 
 export function checkRate(rate: string | null | undefined): void {

@@ -31,6 +31,8 @@ export interface AccessDeps {
   readonly now: () => number
 }
 
+const makeNew = 'make a new one with `soakp token create`'
+
 /** How far the clocks of those who made a token and of ours may lie apart: 60 s, with what a second is rounded to. */
 const clockToleranceMs = 61_000
 
@@ -40,7 +42,7 @@ export function createAccess(deps: AccessDeps): Access {
   async function existing(id: string): Promise<GrantAndTokens> {
     await policy.refresh()
     const found = await policy.grant(id)
-    if (!found) throw new SoakpError('grant_not_found', id, { hint: 'soakp token list shows them' })
+    if (!found) throw new SoakpError('grant_not_found', id, { hint: '`soakp token list` shows what there is' })
     return found
   }
 
@@ -82,7 +84,7 @@ export function createAccess(deps: AccessDeps): Access {
 
     async set(id, patch: GrantPatch) {
       const { grant } = await made(id)
-      if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id)
+      if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id, { hint: makeNew })
       await check(patch, grant.tenant)
       // an end that has passed is one, too
       if (patch.expiresAtMs !== undefined) checkLifetime(Math.max(1000, patch.expiresAtMs - now()))
@@ -98,9 +100,9 @@ export function createAccess(deps: AccessDeps): Access {
 
     async rotate(id, graceMs) {
       const { grant } = await made(id)
-      if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id)
+      if (grant.revokedAtMs !== null) throw new SoakpError('token_revoked', id, { hint: makeNew })
       const at = now()
-      if (grant.expiresAtMs <= at) throw new SoakpError('token_expired', id, { hint: 'make a new one with soakp token create' })
+      if (grant.expiresAtMs <= at) throw new SoakpError('token_expired', id, { hint: makeNew })
       const token = { jti: newId('tok'), grantId: id, issuedAtMs: at, expiresAtMs: grant.expiresAtMs }
       const issued = await issue(grant, token)
       if (!(await store.replaceTokens(token, at + graceMs))) throw new SoakpError('token_revoked', id)

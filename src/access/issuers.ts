@@ -57,7 +57,7 @@ export function createIssuers({ store, policy, users, outbound, mayCheck, now }:
 
   async function existing(id: string): Promise<IssuerRecord> {
     const found = (await store.listIssuers()).find(issuer => issuer.id === id)
-    if (!found) throw new SoakpError('issuer_not_found', id, { hint: 'soakp issuer list shows them' })
+    if (!found) throw new SoakpError('issuer_not_found', id, { hint: '`soakp issuer list` shows what there is' })
     return found
   }
 
@@ -88,7 +88,7 @@ export function createIssuers({ store, policy, users, outbound, mayCheck, now }:
       const issuer = makeIssuer(wanted, now())
       checkIssuer(issuer)
       const app = await store.getApp(issuer.app)
-      if (!app) throw new SoakpError('app_not_found', issuer.app, { hint: 'soakp app list shows them' })
+      if (!app) throw new SoakpError('app_not_found', issuer.app, { hint: '`soakp app list` shows what there is' })
       if (app.revokedAtMs !== null) throw new SoakpError('app_revoked', issuer.app)
       if ((await store.listIssuers()).some(other => other.name === issuer.name))
         throw new SoakpError('usage', `There is an issuer ${issuer.name} already: give this one another --name.`)

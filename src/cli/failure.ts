@@ -65,7 +65,9 @@ function usageFailure(error: CommanderError): Failure {
   if (error.code === 'commander.help') return { exit: 2 }
   const [line = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
   const suggestion = rest.find(text => /^\(Did you mean/.test(text))?.replace(/^\(|\)$/g, '')
-  return { exit: 2, line: sentence(line.replace(/'([^']*)'/g, quoted)), hint: suggestion ?? 'see --help' }
+  // what is missing is called by our own words
+  const typed = error.code !== 'commander.missingArgument'
+  return { exit: 2, line: sentence(typed ? line.replace(/'([^']*)'/g, quoted) : line), hint: suggestion ?? 'see --help' }
 }
 
 /** Options and placeholders of our own (`--name <text>`) stay; a value stays when it is a short word. */

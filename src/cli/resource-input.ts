@@ -23,14 +23,8 @@ interface Placed {
 
 /** Rows of CSV with a line of names, of one JSON document a line, or of a JSON list as `soakp --json resource list` writes it. Throws `usage`. */
 export async function readRows(file: string): Promise<Placed[]> {
-  let text: string
-  try {
-    if ((await stat(file)).size > maxBytes) throw new SoakpError('usage', `${file} is larger than 64 MB.`)
-    text = (await readFile(file, 'utf8')).replace(/^\ufeff/, '')
-  } catch (error) {
-    if (error instanceof SoakpError) throw error
-    throw new SoakpError('usage', `${file} cannot be read.`, { cause: error })
-  }
+  if ((await stat(file)).size > maxBytes) throw new SoakpError('usage', `${file} is larger than 64 MB.`)
+  const text = (await readFile(file, 'utf8')).replace(/^\ufeff/, '')
   const first = text.trimStart()[0]
   if (first === '[') return (json(text, file) as Row[]).map((row, index) => ({ place: `Row ${index + 1}`, row }))
   const lines = text.split('\n').flatMap((line, index) => (line.trim() === '' ? [] : [{ place: `Line ${index + 1}`, line: line.trim() }]))

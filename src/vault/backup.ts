@@ -33,8 +33,9 @@ export async function createBackup(file: string, { home, store, keyring, setting
     return fd
   }
   try {
-    await store.backupTo(temporary.database)
+    // first, so that a folder that cannot be written is told as one, and not as a fault of the database
     writeAll(opened(openSync(temporary.settings, 'wx+', 0o600)), Buffer.from(settings))
+    await store.backupTo(temporary.database)
     const keys = keyringPath(home)
     const { instanceId, masterKeyVersion } = readKeyringFile(keys)
     const parts = new Map([

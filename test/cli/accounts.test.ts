@@ -38,6 +38,7 @@ t.test('usage is summed by several things at once, within a time, and of what is
   t.match(await home.run(['usage', '--by', 'model', '--since', '2025-10-01']), { stderr: /1 of these consumed what has no price/ })
   t.match(await home.run(['usage', '--by', 'model,model']), { code: 2, stderr: /one or several of/ })
   t.match(await home.run(['usage', '--since', '2025-13-01']), { code: 2, stderr: /a date such as/ })
+  t.match(await home.run(['usage', '--since', '5d', '--until', '9d']), { code: 2, stderr: /--until is not after --since/ })
 })
 
 t.test('one call is shown with every attempt it took', async t => {
@@ -93,6 +94,8 @@ t.test('an export holds every line, and no text in it is a formula to a spreadsh
     .flatMap(line => line.split(',')))
     if (/^"?[=+@\t-]/.test(cell)) return t.fail(cell)
   t.match((await home.run(['usage', '--by', 'user', '--since', '2025-10-01', '--csv'])).stdout, `'=cmd`)
+  t.match(await home.run(['usage', 'export', '--csv']), { code: 2, stdout: '', stderr: /--format csv/ })
+  t.match(await home.run(['usage', '--grant', 'grt_1', 'export']), { code: 2, stdout: '', stderr: /--grant does not go with an export/ })
 })
 
 t.test('what is used without a price is named, and has one from when the operator set it', async t => {
@@ -183,7 +186,7 @@ t.test("the ledger is laid beside OpenAI's own numbers, and whatever only one si
     `2025-10-05,"'=hyperlink(""http://evil"")",,0.5,-0.5,them only`,
   )
   t.match(await home.run(['reconcile', 'package.json']), { code: 2, stderr: /no export/ })
-  t.match(await home.run(['reconcile', 'nowhere.csv']), { code: 2, stderr: /cannot be read/ })
+  t.match(await home.run(['reconcile', 'nowhere.csv']), { code: 74, stderr: /nowhere\.csv: it, or its folder, is not there/ })
 })
 
 t.test('of the short list that comes with soakp it is told where each price was read, and what is hearsay', async t => {

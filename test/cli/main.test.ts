@@ -62,6 +62,7 @@ t.test('wrong usage ends with 2, one line of what is wrong and one of what to do
     t.match(stderr, /^soakp: [^\n]+[^.\n]\n {2}[^\n]+\n$/, stderr)
   }
   t.match((await run(['key', 'lst'])).stderr, 'Did you mean list?')
+  t.match((await run(['alias', 'set'])).stderr, "missing required argument 'name=provider/model'")
 })
 
 t.test('a key on the command line is refused wherever it stands, and never repeated', async t => {

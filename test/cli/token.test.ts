@@ -73,6 +73,7 @@ t.test('a token without a scope, or with a rule that cannot be meant, is not mad
     ['--ttl', '0s'],
     ['--ttl', '999999d'],
     ['--name', ''],
+    ['--name', 'two\nlines'],
   ] as const) {
     const { code, stdout, stderr } = await home.run(['token', 'create', '--all', flag, value])
     t.equal(code, 2, `${flag} ${value}: ${stderr}`)
@@ -81,6 +82,13 @@ t.test('a token without a scope, or with a rule that cannot be meant, is not mad
   t.equal((await home.run(['token', 'create', '--provider', 'nobody'])).code, 66)
   t.equal((await home.run(['token', 'create', '--key', 'key_0123456789012345678901'])).code, 66)
   t.same(await home.json(['token', 'list']), [])
+})
+
+t.test('a token for a provider that has no key yet is made, with a note that says so and none once there is one', async t => {
+  const home = await madeHome(t)
+  t.match(await home.run(['token', 'create', '--provider', 'sandbox']), { code: 0, stderr: /no key of sandbox yet.*soakp key add sandbox/ })
+  await home.json(['key', 'add', 'sandbox', '--stdin'], 'any-text')
+  t.notMatch((await home.run(['token', 'create', '--provider', 'sandbox'])).stderr, /no key/)
 })
 
 t.test('token set replaces what is given, clears what is asked to be cleared, and leaves the rest', async t => {

@@ -11,7 +11,7 @@ export function batchCheck(cli: Cli): Command {
       const { store } = await cli.open()
       const batches = await store.hurryBatches(cli.now(), id)
       if (batches === 0 && id !== undefined)
-        throw new SoakpError('batch_not_found', id, { hint: 'soakp batch list shows those that are under way' })
+        throw new SoakpError('batch_not_found', id, { hint: '`soakp batch list` shows what is under way' })
       cli.result({ batches }, `${batches} ${batches === 1 ? 'batch is' : 'batches are'} asked for within seconds, where soakp serve runs`)
     })
 }

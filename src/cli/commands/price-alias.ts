@@ -7,7 +7,7 @@ import { parseTarget, priceText, priceView } from '../price-input.js'
 export function priceAlias(cli: Cli): Command {
   return new Command('alias')
     .description('let a model cost what another one costs: for deployments and names that no list knows')
-    .argument('<provider/model=provider/model>', 'as in azure-openai/our-chat=azure-openai/gpt-4o')
+    .argument('<name=model>', 'as in azure-openai/our-chat=azure-openai/gpt-4o')
     .action(async (text: string) => {
       const [name = '', target = '', ...rest] = text.split('=')
       if (rest.length > 0 || target === '')

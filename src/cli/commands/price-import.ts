@@ -21,14 +21,8 @@ export function priceImport(cli: Cli): Command {
 }
 
 async function readPrices(file: string, now: number): Promise<PriceRecord[]> {
-  let rows: unknown
-  try {
-    if ((await stat(file)).size > maxBytes) throw new SoakpError('usage', `${file} is larger than 10 MB.`)
-    rows = JSON.parse(await readFile(file, 'utf8'))
-  } catch (error) {
-    if (error instanceof SoakpError) throw error
-    throw new SoakpError('usage', `${file} cannot be read as JSON.`, { cause: error })
-  }
+  if ((await stat(file)).size > maxBytes) throw new SoakpError('usage', `${file} is larger than 10 MB.`)
+  const rows = parsed(await readFile(file, 'utf8'), file)
   if (!Array.isArray(rows)) throw new SoakpError('usage', `${file} holds no list.`)
   return rows.map((row, index) => {
     try {
@@ -38,6 +32,14 @@ async function readPrices(file: string, now: number): Promise<PriceRecord[]> {
       throw new SoakpError('usage', `Row ${index + 1} of ${file}: ${error.message}`, { cause: error })
     }
   })
+}
+
+function parsed(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new SoakpError('usage', `${file} is no JSON.`, { cause })
+  }
 }
 
 function readPrice(row: unknown, now: number): PriceRecord {

@@ -14,7 +14,7 @@ export function priceRemove(cli: Cli): Command {
       const model = checkedModel(modelName)
       const { store } = await cli.open()
       if (!(await store.removePrice(provider, model)))
-        throw new SoakpError('price_not_found', `${provider}/${model}`, { hint: 'soakp price list shows those you set' })
+        throw new SoakpError('price_not_found', `${provider}/${model}`, { hint: '`soakp price list` shows what you set' })
       cli.result({ provider, model, removed: true }, `${provider}/${model} has no price of yours any more`)
     })
 }

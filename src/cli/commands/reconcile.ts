@@ -34,11 +34,7 @@ export function reconcile(cli: Cli): Command {
 }
 
 async function textOf(file: string): Promise<string> {
-  try {
-    if ((await stat(file)).size <= maxBytes) return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new SoakpError('usage', `${file} cannot be read.`, { cause })
-  }
+  if ((await stat(file)).size <= maxBytes) return readFile(file, 'utf8')
   throw new SoakpError('usage', `${file} is larger than 200 MB.`, { hint: 'export a shorter time' })
 }
 

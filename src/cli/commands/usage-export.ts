@@ -29,6 +29,7 @@ export function usageExport(cli: Cli): Command {
     .action(async (_: unknown, command: Command) => {
       // an option that is called like one of `usage` is taken by that
       const { since, until, code, format } = command.optsWithGlobals<Options>()
+      refuseStrangers(command.parent)
       if (cli.json)
         throw new SoakpError('usage', 'An export is no single JSON document.', {
           hint: 'leave --json away; --format jsonl is one document a line',
@@ -48,6 +49,17 @@ export function usageExport(cli: Cli): Command {
         after = page.next
       }
     })
+}
+
+/** What sums up or filters belongs to `usage` itself, which takes it for its own wherever it stands; here it would be passed over in silence. */
+function refuseStrangers(usage: Command | null): void {
+  const given = usage?.options.find(option => {
+    const name = option.attributeName()
+    return name !== 'since' && name !== 'until' && usage.getOptionValueSource(name) === 'cli'
+  })
+  if (!given) return
+  const hint = given.long === '--csv' ? 'say --format csv' : 'it has --since, --until, --code and --format; filter what it writes'
+  throw new SoakpError('usage', `${given.long} does not go with an export.`, { hint })
 }
 
 function jsonLines(entries: readonly Entry[]): string {

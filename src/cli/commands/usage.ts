@@ -40,7 +40,8 @@ export function usage(cli: Cli): Command {
       const { store } = await cli.open()
       const { by } = options
       const sinceMs = options.since ? momentMs(options.since, cli.now()) : cli.now() - defaultSinceMs
-      const until = options.until ? { untilMs: momentMs(options.until, cli.now()) } : {}
+      const until = options.until && { untilMs: momentMs(options.until, cli.now()) }
+      if (until && until.untilMs <= sinceMs) throw new SoakpError('usage', '--until is not after --since.')
       const where = Object.fromEntries(filters.flatMap(([name]) => (options[name] === undefined ? [] : [[name, options[name]]])))
       const rows = await store.usage({ by, sinceMs, ...until, where })
       if (options.csv) return cli.result(undefined, usageCsv(by, rows))

@@ -18,7 +18,7 @@ const patienceMs = 15_000
 export async function verifyKey(record: KeyRecord, vault: Pick<Vault, 'open'>, outbound: Outbound): Promise<KeyVerdict> {
   const { provider } = routeOf(record)
   const check = provider.keyCheck
-  if (provider.serve) return { result: 'works', text: `${provider.title} is built in; there is nobody to ask.` }
+  if (provider.serve) return { result: 'works', text: `${provider.title}: there is nobody to ask, any text will do.` }
   try {
     if (!check) return await verifyByIssuer(record, vault, outbound)
     const headers = { ...(check.body === undefined ? {} : { 'content-type': 'application/json' }), ...check.headers }
