@@ -2,12 +2,12 @@ import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { SoakpError } from '../errors.js'
 import type { CertificateWishes } from '../tls/life/record.js'
-import { listOption } from './options.js'
+import { emailOption, listOption, resolverOption } from './options.js'
 
 export interface IssueOptions {
   readonly dns?: string
   readonly http?: boolean
-  readonly httpPort: number
+  readonly httpPort?: number
   readonly domain: readonly string[]
   readonly server?: readonly string[]
   readonly staging?: boolean
@@ -38,7 +38,7 @@ export function issueOptions(command: Command): Command {
     .option('--dns <provider>', 'prove the names by a DNS record at this provider; `soakp cert providers` lists them')
     .option('--http', 'prove the names by HTTP, answered here on port 80 while the order runs; no wildcards')
     .addOption(
-      new Option('--http-port <port>', 'answer there instead, where something in front leads port 80 to it').argParser(portOf).default(80),
+      new Option('--http-port <port>', 'answer there instead of port 80, where something in front leads port 80 to it').argParser(portOf),
     )
     .addOption(
       listOption(
@@ -47,7 +47,7 @@ export function issueOptions(command: Command): Command {
       ),
     )
     .option('--staging', 'the staging of that CA: for rehearsals, nobody believes its certificates')
-    .option('--email <address>', 'contact for the account; optional at most CAs')
+    .addOption(emailOption('contact for the account; optional at most CAs'))
     .option('--agree-tos', 'agree to the terms of the CA; without it you are asked')
     .option('--key-type <type>', 'p256, p384, rsa2048, rsa3072 or rsa4096', 'p256')
     .option('--reuse-key', 'keep the private key when the certificate is renewed, for pinning; else each has a new one')
@@ -56,7 +56,7 @@ export function issueOptions(command: Command): Command {
     .option('--preferred-chain <name>', 'the chain that leads to this issuer, where the CA offers several')
     .option('--eab-kid <id>', 'key id of the account at the CA’s site, where it wants one')
     .option('--eab-hmac-key-file <file>', 'file with its HMAC key (chmod 600); it has to stay for renewals that open an account anew')
-    .addOption(listOption('--resolver <host...>', 'ask these resolvers (HOST or HOST:PORT) instead of those in the settings'))
+    .addOption(resolverOption())
     .option('--cert-name <name>', 'what the certificate is called here (default: its first name)')
     .option('--pre-hook <command>', 'run before anything is ordered: program and arguments, no shell')
     .option('--deploy-hook <command>', 'run when a new certificate is in its place; RENEWED_LINEAGE says where')
@@ -81,6 +81,7 @@ export async function wishesOf(options: IssueOptions): Promise<{ readonly name: 
       hint: '`soakp cert providers` lists the DNS providers',
     })
   }
+  if (options.httpPort !== undefined && !options.http) throw new SoakpError('usage', '--http-port is of use with --http only.')
   const keyType = keyTypes.find(each => each === options.keyType)
   if (keyType === undefined) throw new SoakpError('usage', `--key-type is one of ${keyTypes.join(', ')}.`)
   if (options.profile !== undefined && options.requireProfile !== undefined)
@@ -94,7 +95,7 @@ export async function wishesOf(options: IssueOptions): Promise<{ readonly name: 
     if (!options.staging || authority.isStaging) return authority.id
     const staging = stagingOf(authority)
     if (staging === undefined)
-      throw new SoakpError('usage', `${authority.title} has no staging.`, { hint: '--dry-run rehearses without one' })
+      throw new SoakpError('usage', `There is no staging of ${authority.title}.`, { hint: '--dry-run rehearses without one' })
     return staging.id
   })
   if ((options.eabKid === undefined) !== (options.eabHmacKeyFile === undefined))
@@ -114,7 +115,7 @@ export async function wishesOf(options: IssueOptions): Promise<{ readonly name: 
           : { kid: options.eabKid, hmacKeyFile: resolve(options.eabHmacKeyFile) },
       proof:
         options.dns === undefined
-          ? { type: 'http-01', port: options.httpPort }
+          ? { type: 'http-01', port: options.httpPort ?? 80 }
           : { type: 'dns-01', provider: dnsProvider(options.dns).id, resolvers: options.resolver ?? [] },
       keyType,
       reuseKey: options.reuseKey === true,

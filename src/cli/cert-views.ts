@@ -12,10 +12,11 @@ const reasons: Readonly<Record<string, string>> = {
   missing: 'there is none yet',
   names: 'it is for other names than are wished',
   revoked: 'it was revoked',
+  unusable: 'the key beside it is not its own',
 }
 
 export function statusJson(status: CertificateStatus): object {
-  const { name, names, renewedBy, live, record, due, issuer, isStaging } = status
+  const { name, names, renewedBy, live, trouble, record, due, issuer, isStaging } = status
   const { state, wishes } = record ?? {}
   return {
     name,
@@ -29,6 +30,7 @@ export function statusJson(status: CertificateStatus): object {
     serial: live?.serial ?? null,
     folder: live?.lineage.folder ?? null,
     version: live?.lineage.version ?? null,
+    trouble: trouble ?? null,
     renewal:
       state === undefined || wishes === undefined
         ? null
@@ -72,11 +74,12 @@ function renewalOf({ due, renewedBy }: CertificateStatus): string {
   return due.due ? 'now' : (minute(due.atMs) ?? '')
 }
 
-function remarkOf({ record, isStaging, live }: CertificateStatus): string {
+function remarkOf({ record, due, isStaging, live, trouble }: CertificateStatus): string {
   const { state } = record ?? {}
   return [
     ...(isStaging ? ['staging'] : []),
-    ...(live === undefined ? ['not issued yet'] : []),
+    ...(trouble !== undefined ? ['cannot be served'] : live === undefined ? ['not issued yet'] : []),
+    ...(due?.reason === 'revoked' ? ['revoked'] : []),
     ...(state?.ari?.explanationUrl === undefined ? [] : [`incident: ${state.ari.explanationUrl}`]),
     ...(state?.lastError === undefined ? [] : [`failed ${state.attempts}×`]),
     ...(state?.deployed === false ? ['deploy hook failed'] : []),
@@ -84,13 +87,21 @@ function remarkOf({ record, isStaging, live }: CertificateStatus): string {
 }
 
 export function statusText(status: CertificateStatus): string {
-  const { name, names, issuer, live, record, due, isStaging } = status
+  const { name, names, issuer, live, trouble, record, due, isStaging } = status
   const { wishes, state } = record ?? {}
   const rows: (readonly [string, string | undefined | null])[] = [
     ['name', name],
     ['names', names.join(', ')],
     ['issuer', isStaging ? `${issuer} (nobody believes it)` : issuer],
-    ['valid', live === undefined ? 'not issued yet' : `${minute(live.notBeforeMs)} to ${minute(live.notAfterMs)} UTC`],
+    ['trouble', trouble],
+    [
+      'valid',
+      live === undefined
+        ? trouble === undefined
+          ? 'not issued yet'
+          : undefined
+        : `${minute(live.notBeforeMs)} to ${minute(live.notAfterMs)} UTC`,
+    ],
     ['sha256', live?.fingerprint],
     ['serial', live?.serial],
     ['files', live?.lineage.folder],

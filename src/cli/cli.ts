@@ -12,6 +12,8 @@ export interface SecretSource {
   /** Name of an environment variable. */
   readonly fromEnv?: string | undefined
   readonly stdin?: boolean | undefined
+  /** A password may hold blanks and letters of any language; a key is visible ASCII. Its flags are `--password-env` and `--password-stdin`. */
+  readonly isPassword?: boolean | undefined
 }
 
 /** What a command may do to the outside: read settings, open the home, ask, print. */
@@ -28,7 +30,7 @@ export interface Cli {
   open(log?: Logger): Promise<Soakp>
   /** Closes it earlier. */
   close(): Promise<void>
-  /** Without its trailing newline. Throws `usage` when it is empty or holds whitespace or control characters. */
+  /** Without its trailing newline. Throws `usage` when it is empty or holds what it cannot hold: `isPassword`. */
   readSecret(label: string, source: SecretSource): Promise<Secret>
   /** Asks yes or no on a terminal; without one the answer is no. */
   confirm(question: string): Promise<boolean>

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
+import { dnsServer, Refusal } from '../config/types.js'
 import { parseDuration } from '../lib/duration.js'
 import { parseDollars } from '../lib/money.js'
 import { formatTerm, parseBudget, parseQuota, type Term } from '../lib/terms.js'
@@ -51,12 +52,34 @@ export function weightOption(): Option {
   })
 }
 
-/** A list: several values, or one with commas between, or the option several times. */
-export function listOption(flags: string, description: string): Option {
+/** A list: several values, or one with commas between, or the option several times. `check` throws for a part that is none. */
+export function listOption(flags: string, description: string, check: (part: string) => void = () => {}): Option {
   return new Option(flags, description).argParser((text: string, before: string[] | boolean | undefined) => {
     const parts = text.split(',').map(part => part.trim())
     if (parts.includes('')) throw new InvalidArgumentError('It holds an empty value.')
+    for (const part of parts) check(part)
     return [...(Array.isArray(before) ? before : []), ...parts]
+  })
+}
+
+/** DNS servers to be asked, for one command or one certificate. */
+export function resolverOption(): Option {
+  return listOption('--resolver <host...>', 'ask these resolvers (HOST or HOST:PORT) instead of those in the settings', part => {
+    try {
+      dnsServer.parse(part, '')
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      throw new InvalidArgumentError('It is HOST or HOST:PORT; a name without a dot needs its port.')
+    }
+  })
+}
+
+/** Enough of a look to find a slip; the rest is for whoever writes there. */
+export function emailOption(description: string): Option {
+  return new Option('--email <address>', description).argParser(text => {
+    if (!/^[^\s@<>,;?%]+@[^\s@<>,;?%]+\.[^\s@<>,;?%.]+$/.test(text))
+      throw new InvalidArgumentError('It is an address such as you@example.com.')
+    return text
   })
 }
 

@@ -37,6 +37,32 @@ export interface Terminal {
 
 export const processStreams: Streams = process
 
+/** What a secret is, where it comes from, and what it may hold. */
+interface SecretKind {
+  readonly fromEnv: string
+  readonly stdin: string
+  isGood(bytes: Buffer): boolean
+  readonly refusal: string
+  readonly hint: string
+}
+
+const keys: SecretKind = {
+  fromEnv: '--from-env',
+  stdin: '--stdin',
+  // a key goes into a header: visible ASCII and nothing else
+  isGood: bytes => bytes.every(byte => byte >= 0x21 && byte <= 0x7e) || isKeyFile(bytes),
+  refusal: 'The secret holds whitespace, control or other characters that no key has.',
+  hint: 'was more than the key copied?',
+}
+
+const passwords: SecretKind = {
+  fromEnv: '--password-env',
+  stdin: '--password-stdin',
+  isGood: bytes => bytes.every(byte => byte >= 0x20 && byte !== 0x7f),
+  refusal: 'The password holds control characters.',
+  hint: 'was more than one line given?',
+}
+
 /** More than any key has. */
 const maxSecretBytes = 16_384
 
@@ -60,15 +86,17 @@ export function createTerminal(streams: Streams, variable: (name: string) => str
       if (what !== undefined && hint !== undefined) line(stderr, `  ${hint.replaceAll('\n', '\n  ')}`)
     },
     async readSecret(label, source) {
-      if (source.fromEnv !== undefined && source.stdin) throw new SoakpError('usage', '--from-env and --stdin exclude each other.')
-      if (source.fromEnv !== undefined) return fromVariable(source.fromEnv, variable)
-      if (source.stdin) return fromStream(stdin)
+      const kind = source.isPassword ? passwords : keys
+      if (source.fromEnv !== undefined && source.stdin)
+        throw new SoakpError('usage', `${kind.fromEnv} and ${kind.stdin} exclude each other.`)
+      if (source.fromEnv !== undefined) return fromVariable(source.fromEnv, variable, kind)
+      if (source.stdin) return fromStream(stdin, kind)
       if (!stdin.isTTY || !stderr.isTTY) {
         throw new SoakpError('usage', 'There is no terminal to ask for the secret.', {
-          hint: 'pipe it in with --stdin, or name a variable with --from-env VAR',
+          hint: `pipe it in with ${kind.stdin}, or name a variable with ${kind.fromEnv} VAR`,
         })
       }
-      return fromPrompt(label, streams)
+      return fromPrompt(label, streams, kind)
     },
     async confirm(question) {
       if (!stdin.isTTY || !stderr.isTTY) return false
@@ -116,13 +144,13 @@ function logSink(stdout: Streams['stdout']): LogSink {
   }
 }
 
-function fromVariable(name: string, variable: (name: string) => string | undefined): Secret {
+function fromVariable(name: string, variable: (name: string) => string | undefined, kind: SecretKind): Secret {
   const value = variable(name)
-  if (value === undefined) throw new SoakpError('usage', 'The environment variable named by --from-env is not set.')
-  return checked(Buffer.from(value))
+  if (value === undefined) throw new SoakpError('usage', `The environment variable named by ${kind.fromEnv} is not set.`)
+  return checked(Buffer.from(value), kind)
 }
 
-async function fromStream(stdin: Readable): Promise<Secret> {
+async function fromStream(stdin: Readable, kind: SecretKind): Promise<Secret> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of stdin) {
@@ -130,16 +158,16 @@ async function fromStream(stdin: Readable): Promise<Secret> {
     size += (chunk as Uint8Array).length
     if (size > maxSecretBytes) throw new SoakpError('usage', `More than ${maxSecretBytes} bytes came in; that is no key.`)
   }
-  const secret = checked(Buffer.concat(chunks))
+  const secret = checked(Buffer.concat(chunks), kind)
   for (const chunk of chunks) chunk.fill(0)
   return secret
 }
 
-async function fromPrompt(label: string, { stdin, stderr }: Streams): Promise<Secret> {
+async function fromPrompt(label: string, { stdin, stderr }: Streams, kind: SecretKind): Promise<Secret> {
   const { password, isCancel } = await import('@clack/prompts')
   const value = await password({ message: `${label} (not shown)`, mask: '•', input: stdin, output: stderr })
   if (isCancel(value)) throw new SoakpError('cancelled')
-  return checked(Buffer.from(value ?? ''))
+  return checked(Buffer.from(value ?? ''), kind)
 }
 
 /** A JSON object, such as the key file of a service account. */
@@ -153,19 +181,14 @@ function isKeyFile(bytes: Buffer): boolean {
   }
 }
 
-/** Takes the bytes over. One newline at the end is the pipe's, not the key's. */
-function checked(bytes: Buffer): Secret {
+/** Takes the bytes over. One newline at the end is the pipe's, not the secret's. */
+function checked(bytes: Buffer, { isGood, refusal, hint }: SecretKind): Secret {
   let end = bytes.length
   if (bytes[end - 1] === 0x0a) end -= bytes[end - 2] === 0x0d ? 2 : 1
   const value = bytes.subarray(0, end)
   try {
     if (value.length === 0) throw new SoakpError('usage', 'The secret is empty.')
-    // a key goes into a header: visible ASCII and nothing else
-    if (value.some(byte => byte < 0x21 || byte > 0x7e) && !isKeyFile(value)) {
-      throw new SoakpError('usage', 'The secret holds whitespace, control or other characters that no key has.', {
-        hint: 'was more than the key copied?',
-      })
-    }
+    if (!isGood(value)) throw new SoakpError('usage', refusal, { hint })
     return new Secret(value)
   } finally {
     bytes.fill(0)

@@ -21,7 +21,8 @@ function refuse(why: string): never {
   throw new Refusal(why)
 }
 
-const hostName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i
+/** A last label of digits alone makes an address of it, and another one than was meant: `8.8.8` is `8.8.0.8`. */
+const hostName = /^(?=.{1,253}$)(?!(?:.*\.)?\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i
 
 export const host = type('address or host name', text =>
   isIP(text) !== 0 || hostName.test(text) ? text : refuse('is neither an IP address nor a host name'),
@@ -59,11 +60,19 @@ export const wait = type('duration such as 30s, 15m, 24h; at most 24d', text => 
 /** Kept as written: who counts parses it. */
 export const rate = type('rate such as 60/m; per s, m, h or d', text => (parseRate(text) ? text : refuse('is no rate such as 60/m')))
 
-/** An address or a name, with or without a port; an IPv6 address with a port in brackets. */
-export const hostPort = type('HOST or HOST:PORT', text => {
-  const [, bracketed, name, number = '53'] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? []
-  const good = isIP(text) !== 0 || (bracketed === undefined ? isIP(name ?? '') !== 0 || hostName.test(name ?? '') : isIP(bracketed) === 6)
-  return good && Number(number) <= 65_535 ? text : refuse('is neither HOST nor HOST:PORT')
+/**
+ * A DNS server: an address or a name, with or without a port; an IPv6 address with a port in brackets. A bare word is no server but a slip (`none`, `NaN`), so a name without
+ * a dot needs its port.
+ */
+export const dnsServer = type('HOST or HOST:PORT', text => {
+  if (isIP(text) !== 0) return text
+  const [, bracketed, name = '', digits] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const isName = hostName.test(name) && (digits !== undefined || name.includes('.') || name === 'localhost')
+  const good = bracketed === undefined ? isIP(name) !== 0 || isName : isIP(bracketed) === 6
+  const port = Number(digits ?? '53')
+  return good && port > 0 && port <= 65_535
+    ? text
+    : refuse('holds something that is neither an address nor HOST:PORT; a name without a dot needs its port')
 })
 
 /** An address or a name and a port; an IPv6 address in brackets. */

@@ -84,9 +84,17 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
       [['-d', 'a.example.test'], 2, /either --dns PROVIDER or --http/],
       [['-d', '*.example.test', '--http'], 2, /a wildcard is proved by DNS only/i],
       [['-d', 'a.example.test', '--dns', 'nobody'], 2, /no such DNS provider/i],
-      [['-d', 'a_b.example.test', '--http'], 65, /cannot be/],
+      [['-d', 'a_b.example.test', '--http'], 2, /a_b\.example\.test is no host name/],
+      [['-d', '192.0.2.1', '--http'], 2, /is an address\n.*--http --profile shortlived/],
+      [['-d', 'a.example.test', '--http', '--email', 'ops@'], 2, /--email.*you@example\.com/],
+      [['-d', 'a.example.test', '--dns', 'rfc2136', '--http-port', '81'], 2, /--http only/],
+      ...['NaN', '8.8.8', '127.0.0.1:0', '127.0.0.1:99999'].map((resolver): [string[], number, RegExp] => [
+        ['-d', 'a.example.test', '--dns', 'rfc2136', '--resolver', resolver],
+        2,
+        /It is HOST or HOST:PORT/,
+      ]),
       [['-d', 'a.example.test', '--http', '--server', 'nobody'], 2, /no certificate authority named nobody/],
-      [['-d', 'a.example.test', '--http', '--server', 'actalis', '--staging'], 2, /Actalis has no staging/i],
+      [['-d', 'a.example.test', '--http', '--server', 'actalis', '--staging'], 2, /no staging of Actalis/],
       [['-d', 'a.example.test', '--http', '--deploy-hook', 'systemctl reload nginx && true'], 2, /holds &, and there is no shell/],
       [['-d', 'a.example.test', '--http', '--cert-name', '../x'], 2, /cannot name a certificate/],
       [['-d', 'a.example.test', '--http', '--server', bed.proxy.directoryUrl], 69, /agrees to its terms.*\n.*--agree-tos/],
@@ -114,6 +122,43 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
     t.match(await home.near.run(['doctor']), { stdout: /web\.example\.test: in order/ })
   })
 
+  t.test('a change that fails leaves the certificate and how it is renewed as they were; a first order is remembered', async t => {
+    const home = await makeCertHome(t, bed)
+    const { near, certs } = home
+    await near.json(home.issue(['web.example.test'], http))
+    const renewal = () => readFileSync(join(certs, 'renewal/web.example.test.json'), 'utf8')
+    const before = renewal()
+    bed.proxy.fault({ match: 'order-plz', status: 429, retryAfter: 3600, times: 2 })
+    t.teardown(() => bed.proxy.clearFaults())
+    const changed = await near.run(home.issue(['web.example.test', 'www.example.test'], http))
+    t.match(changed, { code: 75, stderr: /stay as they were/ })
+    t.notMatch(changed.stderr, 'cert delete')
+    t.equal(renewal(), before)
+    t.match(await near.run(['doctor']), { code: 0, stdout: /web\.example\.test: in order/ })
+    const first = await near.run(home.issue(['new.example.test'], http))
+    t.match(first, { code: 75, stderr: /It is remembered.*cert delete new\.example\.test/ })
+    t.match(await near.run(['cert', 'list']), { stdout: /^new\.example\.test .*failed 1×/m })
+  })
+
+  t.test('a key that is not the certificate’s is told by list and doctor, and the next run replaces both', async t => {
+    const home = await makeCertHome(t, bed)
+    const { near, certs } = home
+    await near.json(home.issue(['web.example.test'], http))
+    const [key, chain] = ['privkey.pem', 'fullchain.pem'].map(name => join(certs, 'live/web.example.test', name)) as [string, string]
+    for (const [file, content, why] of [
+      [key, (await makeBundle(home.dir, ['web.example.test'])).key, 'its privkey.pem does not hold its key'],
+      [key, Buffer.from('nothing'), 'its privkey.pem does not hold its key'],
+      [chain, Buffer.from('nothing'), 'its fullchain.pem cannot be read, or holds no certificate'],
+    ] as const) {
+      writeFileSync(file, content)
+      t.match(await near.run(['cert', 'list']), { stdout: /^web\.example\.test .* now +cannot be served$/m })
+      t.match(await near.json(['cert', 'show', 'web.example.test']), { trouble: why, renewal: { due: true } })
+      t.match(await near.run(['doctor']), { code: 1, stdout: `fail  certificates web.example.test cannot be served: ${why}` })
+      t.match(await near.run(['cert', 'renew', '--no-jitter']), { code: 0, stdout: /renewed/ })
+      t.match(await near.run(['doctor']), { code: 0, stdout: /web\.example\.test: in order/ })
+    }
+  })
+
   t.test('a revoked certificate is one for the CA, by the account or by its own key, and is replaced by the next run', async t => {
     const home = await makeCertHome(t, bed)
     await home.near.json(home.issue(['web.example.test'], [...http, '--reuse-key']))
@@ -133,6 +178,7 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
     t.match(ran, { code: 0, stderr: /still in service.*cert renew/ })
     t.equal(await bed.pebble.statusOf(revoked), 'Revoked')
     t.match(await home.near.run(['doctor']), { code: 1, stdout: /fail {2}certificates web\.example\.test was revoked/ })
+    t.match(await home.near.run(['cert', 'list']), { stdout: /^web\.example\.test .* now +revoked$/m })
     t.match(await home.near.run(['cert', 'renew', '--no-jitter']), { code: 0, stdout: /renewed/ })
     t.notSame(
       at('archive/web.example.test/3/privkey.pem'),
@@ -196,6 +242,13 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
     const probe = () => home.near.run(['cert', 'test', '--dns', 'rfc2136', '-d', 'ai.example.test'])
     t.match(await probe(), { code: 1, stdout: /fail.*DNSUPDATE_TSIG_SECRET/ })
     await home.near.run(['cert', 'credentials', 'set', 'rfc2136', 'DNSUPDATE_TSIG_SECRET', '--stdin'], secret)
+    const other = ['cert', 'credentials', 'set', 'cloudflare', '--stdin']
+    t.match(await home.near.json(other, 'a-token-of-cloudflare'), { kept: ['CLOUDFLARE_DNS_API_TOKEN'] }, 'the first way to authenticate')
+    await home.near.json(['cert', 'credentials', 'remove', 'cloudflare'])
+    t.match(await home.near.run(['cert', 'credentials', 'set', 'ovh', '--stdin'], 'x'), {
+      code: 2,
+      stderr: /which setting of OVH.*\n.*OVH_/,
+    })
     t.same(await home.near.json(['cert', 'credentials', 'list']), [{ provider: 'rfc2136', variables: ['DNSUPDATE_TSIG_SECRET'] }])
     const tested = await probe()
     t.match(tested, { code: 0, stdout: /and removed again/ })
@@ -245,9 +298,13 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
     t.equal(der.code, 0)
     const fingerprint = (await openssl('x509', '-inform', 'der', '-in', file('c.der'), '-noout', '-fingerprint', '-sha256')).stdout
     t.match(fingerprint, new X509Certificate(at('cert.pem')).fingerprint256)
-    const made = await near.run(['cert', 'export', 'web.example.test', file('c.p12'), '--pkcs12', '--password-stdin'], 'correct-horse')
+    const open = await near.run(['cert', 'export', 'web.example.test', file('open.pem'), '--password-stdin'], 'correct-horse')
+    t.match(open, { code: 2, stderr: /--pkcs12/ })
+    t.notOk(existsSync(file('open.pem')), 'nothing is written in the clear by somebody who gave a password')
+    const password = 'horse battery, größer'
+    const made = await near.run(['cert', 'export', 'web.example.test', file('c.p12'), '--pkcs12', '--password-stdin'], password)
     t.equal(made.code, 0, made.stderr)
-    const { stdout } = await openssl('pkcs12', '-in', file('c.p12'), '-passin', 'pass:correct-horse', '-noenc')
+    const { stdout } = await openssl('pkcs12', '-in', file('c.p12'), '-passin', `pass:${password}`, '-noenc')
     const blocks = (text: string) => text.match(/-----BEGIN [A-Z ]+-----[\s\S]+?-----END [A-Z ]+-----/g) ?? []
     t.same(new Set(blocks(stdout)), new Set(blocks(at('fullchain.pem') + at('privkey.pem'))))
     t.match(stdout, 'friendlyName: web.example.test')

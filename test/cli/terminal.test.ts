@@ -39,6 +39,14 @@ t.test('what cannot be a secret is refused without being shown', async t => {
   }
 })
 
+t.test('a password may hold blanks and any letters, but no line ends, and its own flags are named', async t => {
+  const isPassword = true
+  t.equal((await terminal('größer als zwei\n').readSecret('password', { stdin: true, isPassword })).expose(), 'größer als zwei')
+  await t.rejects(terminal('one\ntwo\n').readSecret('password', { stdin: true, isPassword }), { code: 'usage', message: /^(?![\s\S]*two)/ })
+  await t.rejects(terminal().readSecret('password', { fromEnv: 'NOT_SET', isPassword }), { code: 'usage', message: /--password-env/ })
+  await t.rejects(terminal().readSecret('password', { isPassword }), { code: 'usage', hint: /--password-stdin/ })
+})
+
 t.test('a secret comes from a variable that is named', async t => {
   t.equal((await terminal('', { MY_KEY: 'sk-canary' }).readSecret('key', { fromEnv: 'MY_KEY' })).expose(), 'sk-canary')
   await t.rejects(terminal().readSecret('key', { fromEnv: 'sk-canary' }), { code: 'usage', message: /^(?![\s\S]*canary)/ })

@@ -196,6 +196,10 @@ t.test('each type takes what it says and nothing else', async t => {
       ['[::1]:0', { host: '::1', port: 0 }],
       ['soakp.internal:1', { host: 'soakp.internal', port: 1 }],
     ],
+    dnsResolvers: [
+      ['9.9.9.9, [2620:fe::fe]:5353, dns.quad9.net', ['9.9.9.9', '[2620:fe::fe]:5353', 'dns.quad9.net']],
+      ['2620:fe::fe,dns:53,localhost', ['2620:fe::fe', 'dns:53', 'localhost']],
+    ],
     host: [
       ['::', '::'],
       ['soakp.internal', 'soakp.internal'],
@@ -226,7 +230,18 @@ t.test('each type takes what it says and nothing else', async t => {
     SOAKP_PUBLIC_URL: ['soakp.example.com', 'ftp://h', 'https://h/path', 'https://h?x', 'https://u:p@h'],
     SOAKP_DATABASE_URL: ['/var/lib/soakp.db', 'soakp.db'],
     SOAKP_ADDRESS_RATE: ['60', '60/min', '0/m'],
-    SOAKP_HOST: ['a b', '-a', 'http://h', 'h:80', '[::1]'],
+    SOAKP_HOST: ['a b', '-a', 'http://h', 'h:80', '[::1]', '8.8.8', '256.0.0.1'],
+    SOAKP_DNS_RESOLVERS: [
+      'NaN',
+      'none',
+      '8.8.8',
+      '256.0.0.1',
+      '127.0.0.1:0',
+      '127.0.0.1:65536',
+      '[127.0.0.1]:53',
+      '9.9.9.9,dns',
+      'https://dns.quad9.net',
+    ],
     SOAKP_SHUTDOWN_GRACE: ['30', '1.5s'],
   }
   for (const [name, texts] of Object.entries(bad)) {

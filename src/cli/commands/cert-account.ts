@@ -7,6 +7,7 @@ import type { Authority } from '../../tls/acme/authorities.js'
 import { agreed, withKeeper } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { facts, time } from '../format.js'
+import { emailOption } from '../options.js'
 
 interface Options {
   readonly server?: string
@@ -35,7 +36,7 @@ export function certAccount(cli: Cli): Command {
   }
   sub('show', 'show the account as the CA sees it', async (keeper, authority) => (await account()).show(keeper, authority))
   sub('register', 'open an account, or find it again by its key', register)
-    .option('--email <address>', 'contact; optional at most CAs')
+    .addOption(emailOption('contact; optional at most CAs'))
     .option('--agree-tos', 'agree to the terms of the CA')
     .option('--eab-kid <id>', 'key id of the account at the CA’s site, where it wants one')
     .option('--eab-hmac-key-file <file>', 'file with its HMAC key (chmod 600)')
@@ -46,7 +47,7 @@ export function certAccount(cli: Cli): Command {
     await changeContact(keeper, authority, email)
     return show(keeper, authority)
   })
-    .option('--email <address>', 'the new address')
+    .addOption(emailOption('the new address'))
     .option('--clear', 'the CA is to have none')
   sub('rollover', 'give the account a new key', async (keeper, authority) => (await account()).rollOver(keeper, authority))
   sub('recover', 'take over an account whose key was kept elsewhere', async (keeper, authority, { key }) => {

@@ -20,7 +20,7 @@ export function certCredentials(cli: Cli): Command {
     new Command('set')
       .description('seal a setting of a DNS provider; it counts where the environment and .env do not have it')
       .argument('<provider>', 'id or alias of the DNS provider')
-      .argument('[variable]', 'which of its settings (default: the one that is needed, where it is one)')
+      .argument('[variable]', 'which of its settings (default: what is needed, of the first way to authenticate that it has)')
       .option('--from-env <variable>', 'take it from this environment variable')
       .option('--stdin', 'read it from standard input')
       .option('--file <file>', 'take it from a file that only you can read, for one of several lines')
@@ -63,7 +63,7 @@ async function set(cli: Cli, name: string, variable: string | undefined, options
     import('../../vault/rotation.js'),
   ])
   const provider = dnsProvider(name)
-  const values = options.fromEnvironment ? await fromEnvironment(settings.home, provider) : [await one(cli, provider, variable, options)]
+  const values = options.fromEnvironment ? await fromEnvironment(settings.home, provider) : await some(cli, provider, variable, options)
   const keyring = await openHome(settings)
   for (const { setting, value } of values) {
     await keepCredential(settings.home, keyring, provider.id, setting.name, value)
@@ -82,23 +82,32 @@ interface Value {
   readonly value: Secret
 }
 
-async function one(cli: Cli, provider: DnsProvider, variable: string | undefined, { fromEnv, stdin, file }: SetOptions): Promise<Value> {
-  const setting = settingOf(provider, variable)
-  if (file === undefined) return { setting, value: await cli.readSecret(`${setting.name} of ${provider.title}`, { fromEnv, stdin }) }
+/** One value from wherever it is said to be; on a terminal, where several are needed, each is asked for. */
+async function some(cli: Cli, provider: DnsProvider, variable: string | undefined, { fromEnv, stdin, file }: SetOptions): Promise<Value[]> {
+  const isAsked = file === undefined && fromEnv === undefined && !stdin && cli.interactive
+  const settings = settingsOf(provider, variable, isAsked)
+  if (file === undefined) {
+    const values: Value[] = []
+    for (const setting of settings)
+      values.push({ setting, value: await cli.readSecret(`${setting.name} of ${provider.title}`, { fromEnv, stdin }) })
+    return values
+  }
   if (fromEnv !== undefined || stdin) throw new SoakpError('usage', '--file excludes --from-env and --stdin.')
   const { readCredentialFile } = await import('../../tls/dns/settings.js')
-  return { setting, value: readCredentialFile(file, '--file') }
+  return settings.map(setting => ({ setting, value: readCredentialFile(file, '--file') }))
 }
 
-function settingOf({ title, settings }: DnsProvider, variable: string | undefined): DnsSetting {
+/** The one that is named; else what is secret of what is needed, or where that is several values and each can be asked for, all that is needed. */
+function settingsOf({ title, settings }: DnsProvider, variable: string | undefined, isAsked: boolean): readonly DnsSetting[] {
   const names = settings.map(({ name }) => name).join(', ')
   const wanted = settings.find(({ name, aliases = [] }) => name === variable || (variable !== undefined && aliases.includes(variable)))
-  if (wanted !== undefined) return wanted
+  if (wanted !== undefined) return [wanted]
   if (variable !== undefined) throw new SoakpError('usage', `${title} has no setting of that name.`, { hint: `It has ${names}.` })
-  const hidden = settings.filter(each => each.hidden)
-  const needed = hidden.filter(({ required }) => required === true)
-  const [only, other] = needed.length > 0 ? needed : hidden
-  if (only !== undefined && other === undefined) return only
+  const firstWay = settings.find(({ required }) => typeof required === 'string')?.required
+  const needed = settings.filter(({ required }) => required === true || (required !== undefined && required === firstWay))
+  const hidden = (needed.length > 0 ? needed : settings).filter(each => each.hidden)
+  if (hidden.length === 1) return hidden
+  if (isAsked && needed.length > 0) return needed
   throw new SoakpError('usage', `Say which setting of ${title}.`, { hint: `One of ${names}; or all that are set now: --from-environment` })
 }
 

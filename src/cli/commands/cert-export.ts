@@ -35,6 +35,8 @@ export function certExport(cli: Cli): Command {
 }
 
 async function run(cli: Cli, name: string, file: string, options: Options): Promise<void> {
+  if (!options.pkcs12 && (options.passwordEnv !== undefined || options.passwordStdin))
+    throw new SoakpError('usage', 'Only PKCS #12 has a password: add --pkcs12.')
   const { liveCertificate } = await import('../../tls/life/live.js')
   const live = liveCertificate(await certsDirOf(cli), name)
   if (live === undefined)
@@ -67,7 +69,11 @@ async function asPkcs12(cli: Cli, name: string, fullchain: string, key: Buffer, 
   ])
   const { cert, chain } = bundleOf(fullchain, key)
   const above = certificatesIn(chain.toString())
-  const password = await cli.readSecret('Password for the file', { fromEnv: passwordEnv, stdin: passwordStdin })
+  const password = await cli.readSecret('Password for the file', {
+    fromEnv: passwordEnv,
+    stdin: passwordStdin,
+    isPassword: true,
+  })
   try {
     return pkcs12(name, [cert.toString(), ...above], key, password)
   } finally {

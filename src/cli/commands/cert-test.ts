@@ -3,7 +3,7 @@ import { SoakpError } from '../../errors.js'
 import { withKeeper } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { printable } from '../format.js'
-import { listOption } from '../options.js'
+import { listOption, resolverOption } from '../options.js'
 
 interface Options {
   readonly dns: string
@@ -17,7 +17,7 @@ export function certTest(cli: Cli): Command {
     .description('write a probe record at a DNS provider, see it on every name server, remove it; says what is wrong')
     .requiredOption('--dns <provider>', 'the DNS provider')
     .addOption(listOption('-d, --domain <name...>', 'a name that a certificate is to be for').makeOptionMandatory())
-    .addOption(listOption('--resolver <host...>', 'ask these resolvers (HOST or HOST:PORT) instead of those in the settings'))
+    .addOption(resolverOption())
     .action((options: Options) => run(cli, options))
 }
 

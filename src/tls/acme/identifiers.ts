@@ -11,7 +11,7 @@ const maxNames = 100
 const label = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/
 
 /**
- * Names as a CA wants them: lower case, punycode, no dot at the end, each once, in the order given. Addresses pass where `allowAddresses`. Throws `dns_name_refused`.
+ * Names as a CA wants them: lower case, punycode, no dot at the end, each once, in the order given. Addresses pass where `allowAddresses`. Throws `usage`.
  */
 export function identifiersOf(names: readonly string[], { allowAddresses = false } = {}): Identifier[] {
   const values = [...new Set(names.map(name => normalize(name)))]
@@ -22,7 +22,7 @@ export function identifiersOf(names: readonly string[], { allowAddresses = false
     if (allowAddresses) return { type: 'ip', value }
     throw refused(
       `${value} is an address.`,
-      'A CA certifies addresses in some profiles only, and proves them by http-01: choose such a profile.',
+      'A CA certifies addresses in some profiles only, and proves them over HTTP: --http --profile shortlived at Let’s Encrypt.',
     )
   })
 }
@@ -49,14 +49,15 @@ function normalize(name: string): string {
 
 function toAscii(name: string, shown: string): string {
   // an asterisk or an underscore is judged later, in better words
-  if (/^[\x21-\x7e]*$/.test(name)) return name.toLowerCase()
-  const ascii = domainToASCII(name)
+  if (/^[\x21-\x7e]*$/.test(name) && !/(^|\.)xn--/i.test(name)) return name.toLowerCase()
+  // what it would leave out of a URL is no part of a name
+  const ascii = /[\p{Cc}\p{Z}]/u.test(name) ? '' : domainToASCII(name)
   if (ascii === '') throw refused(`${shown} cannot be written as a host name.`)
   return ascii
 }
 
 function refused(detail: string, hint?: string): SoakpError {
-  return new SoakpError('dns_name_refused', detail, hint === undefined ? {} : { hint })
+  return new SoakpError('usage', detail, hint === undefined ? {} : { hint })
 }
 
 /** The same names, in whatever order. */

@@ -11,7 +11,7 @@ import type { CertificateRecord } from './record.js'
 /** Whether a certificate is to be renewed now, and why, or when and why. */
 export interface Due {
   readonly due: boolean
-  readonly reason: RenewalReason | 'missing' | 'names' | 'revoked'
+  readonly reason: RenewalReason | 'missing' | 'names' | 'revoked' | 'unusable'
   readonly atMs: number
   /** So little is left of its life that everybody should know. */
   readonly alarming: boolean
@@ -28,6 +28,7 @@ export function dueOf(certsDir: string, { name, wishes, state }: CertificateReco
   const plan = planRenewal(live, ariOf(state.ari, state.issuedBy, live), nowMs, nextLook(live, state.ari, nowMs))
   const now = { due: true, atMs: nowMs, alarming: plan.alarming }
   if (state.revoked?.fingerprint === live.fingerprint) return { ...now, reason: 'revoked' }
+  if (live.keyFits === false) return { ...now, reason: 'unusable' }
   if (!sameNames(live.names, wishes.names)) return { ...now, reason: 'names' }
   return plan
 }

@@ -33,8 +33,8 @@ export interface First {
 }
 
 /**
- * Gets a certificate for the first time, or with other wishes, and remembers how it is renewed. What fails for good leaves everything as it was; what may work later (the
- * CA is down, or asks to wait) is remembered, and the next run tries again.
+ * Gets a certificate for the first time, or with other wishes, and remembers how it is renewed. What fails leaves a certificate that is there, and how it is renewed, as
+ * they were. Where there is none yet, what may work later (the CA is down, or asks to wait) is remembered, and the next run tries again.
  */
 export function issueFirst(deps: KeeperDeps, options: FirstOptions): Promise<First> {
   checkLineageName(options.name)
@@ -101,20 +101,29 @@ async function settle(
   if (!(error instanceof SoakpError)) return error
   // stopped: the order is on disk, and whoever runs next goes on with it
   if (error.code === 'cancelled') return error
-  if (error.code === 'acme_rate_limited' || error.code === 'acme_unreachable') {
+  const passes = error.code === 'acme_rate_limited' || error.code === 'acme_unreachable'
+  if (passes && liveCertificate(certsDir, record.name) === undefined) {
     const state = afterFailure(record.state, error, run.now())
     await writeRecord(certsDir, { ...record, state })
     const at = new Date(state.notBeforeMs ?? run.now()).toISOString()
     const later = `It is remembered: soakp serve, or soakp cert renew, tries again after ${at}. To give it up: soakp cert delete ${record.name}`
-    return new SoakpError(error.code, error.detail, {
-      cause: error,
-      hint: error.hint === undefined ? later : `${error.hint}\n${later}`,
-      ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
-    })
+    return withHint(error, later)
   }
   if (existing === undefined) removeRecord(certsDir, record.name)
-  else await writeRecord(certsDir, existing)
-  return error
+  else if (!passes || !sameCertificate(existing.wishes, record.wishes)) await writeRecord(certsDir, existing)
+  // a renewal by another name: whoever renews next waits as long as after any other
+  else await writeRecord(certsDir, { ...existing, state: afterFailure(existing.state, error, run.now()) })
+  if (!passes) return error
+  const stays = 'The certificate that is there, and how it is renewed, stay as they were. To try again, give the same command.'
+  return withHint(error, stays)
+}
+
+function withHint(error: SoakpError, more: string): SoakpError {
+  return new SoakpError(error.code, error.detail, {
+    cause: error,
+    hint: error.hint === undefined ? more : `${error.hint}\n${more}`,
+    ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
+  })
 }
 
 /** What decides what is in the certificate and who signed it; hooks and contact do not. */

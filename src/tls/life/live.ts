@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SoakpError } from '../../errors.js'
@@ -19,6 +19,8 @@ export interface LiveCertificate extends Lifetime {
   readonly serial: string
   /** Common name of whoever issued it. */
   readonly issuer: string
+  /** Whether the key that lies beside it is its own; undefined where this process may not read it. */
+  readonly keyFits: boolean | undefined
 }
 
 /** Undefined where there is none, or what is there cannot be read as one: then another has to be made. */
@@ -34,12 +36,29 @@ export function liveCertificate(certsDir: string, name: string): LiveCertificate
       names: namesOf(leaf),
       fingerprint: fingerprintOf(leaf),
       serial: leaf.serialNumber,
+      keyFits: keyFits(leaf, lineage.files.privkey),
       issuer: /^CN=(.*)$/m.exec(leaf.issuer)?.[1] ?? leaf.issuer.replaceAll('\n', ', '),
       notBeforeMs: Date.parse(leaf.validFrom),
       notAfterMs: Date.parse(leaf.validTo),
     }
   } catch {
     return undefined
+  }
+}
+
+function keyFits(leaf: X509Certificate, file: string): boolean | undefined {
+  let pem: Buffer
+  try {
+    pem = readFileSync(file)
+  } catch {
+    return undefined
+  }
+  try {
+    return leaf.checkPrivateKey(createPrivateKey(pem))
+  } catch {
+    return false
+  } finally {
+    pem.fill(0)
   }
 }
 

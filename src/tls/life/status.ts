@@ -1,7 +1,7 @@
 import type { SoakpError } from '../../errors.js'
 import { authorityOf } from '../acme/authorities.js'
 import { endsSoon } from '../ending.js'
-import { listLineages } from '../lineage.js'
+import { findLineage, listLineages } from '../lineage.js'
 import { type Due, dueOf } from './due.js'
 import { type LiveCertificate, liveCertificate } from './live.js'
 import { type CertificateRecord, listRecords } from './record.js'
@@ -13,6 +13,8 @@ export interface CertificateStatus {
   /** Who renews it: soakp; `other`, a program that keeps its own folder, such as Certbot; `nobody`. */
   readonly renewedBy: 'soakp' | 'other' | 'nobody'
   readonly live: LiveCertificate | undefined
+  /** Why its files cannot be served, though they are there, as a clause; undefined: nothing is wrong with them. */
+  readonly trouble: string | undefined
   readonly record: CertificateRecord | undefined
   readonly due: Due | undefined
   /** Title of the CA that issued it, or what it calls itself. */
@@ -37,6 +39,7 @@ export function statusOf(certsDir: string, name: string, record: CertificateReco
     names: live?.names ?? record?.wishes.names ?? [],
     renewedBy: record !== undefined ? 'soakp' : live?.lineage.keptBy === 'other' ? 'other' : 'nobody',
     live,
+    trouble: live === undefined ? troubleOfFiles(certsDir, name) : troubleOf(live),
     record,
     due: record === undefined ? undefined : dueOf(certsDir, record, nowMs),
     issuer: authority?.title ?? live?.issuer,
@@ -44,25 +47,41 @@ export function statusOf(certsDir: string, name: string, record: CertificateReco
   }
 }
 
+/** Of files in which no certificate is found. */
+function troubleOfFiles(certsDir: string, name: string): string | undefined {
+  return findLineage(certsDir, name) === undefined ? undefined : 'its fullchain.pem cannot be read, or holds no certificate'
+}
+
+function troubleOf({ keyFits }: LiveCertificate): string | undefined {
+  if (keyFits === undefined) return 'its privkey.pem cannot be read'
+  return keyFits ? undefined : 'its privkey.pem does not hold its key'
+}
+
 /** What of a certificate somebody should see to. */
 export interface Concern {
   readonly name: string
   readonly level: 'warn' | 'fail'
-  readonly kind: 'missing' | 'ended' | 'ends_soon' | 'not_renewed' | 'renewal_failed' | 'hook_failed' | 'revoked'
+  readonly kind: 'missing' | 'unusable' | 'ended' | 'ends_soon' | 'not_renewed' | 'renewal_failed' | 'hook_failed' | 'revoked'
   readonly text: string
   readonly todo: string
 }
 
 /** Expired, about to end, failing, not deployed. Never by a number of days: lifetimes differ. */
-export function concernsOf({ name, live, record, due, renewedBy }: CertificateStatus, nowMs: number): Concern[] {
+export function concernsOf({ name, live, trouble, record, due, renewedBy }: CertificateStatus, nowMs: number): Concern[] {
   const concerns: Concern[] = []
   const say = (level: Concern['level'], kind: Concern['kind'], text: string, todo: string) =>
     void concerns.push({ name, level, kind, text, todo })
   const renewNow = `soakp cert renew --force --cert-name ${name}`
   const error = record?.state.lastError
-  if (live === undefined)
+  if (trouble !== undefined) {
+    // where the key alone cannot be read, another certificate would have the same owner and mode
+    const replaced = record !== undefined && (live === undefined || live.keyFits === false)
+    say('fail', 'unusable', `${name} cannot be served: ${trouble}`, replaced ? renewNow : mendFiles(name))
+  } else if (live === undefined)
     say('fail', 'missing', `${name} has not been issued`, error === undefined ? `soakp cert renew --cert-name ${name}` : renewNow)
-  else if (live.notAfterMs <= nowMs)
+  if (live === undefined) {
+    // nothing can be said of its dates
+  } else if (live.notAfterMs <= nowMs)
     say('fail', 'ended', `${name} ended on ${day(live.notAfterMs)}`, record === undefined ? 'issue it again: soakp cert issue' : renewNow)
   else if (renewedBy !== 'soakp' && endsSoon(live, nowMs)) {
     say(
@@ -86,5 +105,8 @@ export function concernsOf({ name, live, record, due, renewedBy }: CertificateSt
   if (due?.due && due.reason === 'revoked') say('fail', 'revoked', `${name} was revoked`, renewNow)
   return concerns
 }
+
+const mendFiles = (name: string) =>
+  `see that fullchain.pem and privkey.pem in certs/live/${name} are a pair that this user may read; soakp cert import puts one there`
 
 const day = (atMs: number) => new Date(atMs).toISOString().slice(0, 10)

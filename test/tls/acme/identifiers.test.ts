@@ -26,11 +26,13 @@ for (const [name, why] of [
   ['', /is no host name/],
   ['https://example.com', /is no host name/],
   ['exa mple.com', /cannot be written/],
+  ['exa\nmple.com', /cannot be written/],
+  ['xn--zz.example.com', /cannot be written/],
   [`${'a'.repeat(64)}.example.com`, /is no host name/],
   ['example.com/../x', /is no host name/],
 ] as const) {
   t.test(`${JSON.stringify(name)} is refused: ${why.source}`, async t =>
-    t.throws(() => identifiersOf([name]), { code: 'dns_name_refused', message: why }),
+    t.throws(() => identifiersOf([name]), { code: 'usage', message: why }),
   )
 }
 
