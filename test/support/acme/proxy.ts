@@ -52,7 +52,7 @@ export interface AcmeProxy {
   renewalInfo(info: RenewalInfo | undefined, certId?: string): void
   /** Replaces fields of the directory's `meta`. */
   meta: Record<string, unknown>
-  /** Called with `METHOD PATH` when the CA has answered, before the client sees it. */
+  /** Called with `METHOD PATH` when the CA has answered, before the client sees it; not where it refused the nonce, because then nothing was done yet. */
   onAnswer: ((line: string) => void | Promise<void>) | undefined
   close(): Promise<void>
 }
@@ -127,13 +127,14 @@ export async function startProxy(pebble: Pebble): Promise<AcmeProxy> {
     const order = path === '/order-plz' ? readOrder(body) : undefined
     if (order !== undefined && refuseOrder(order, reply)) return void orders.push(order)
     const answer = await forward(incoming, body)
-    if (order !== undefined && !answer.body.includes('error:badNonce')) orders.push(order)
+    const done = !answer.body.includes('error:badNonce')
+    if (order !== undefined && done) orders.push(order)
     let content = answer.body
     if (path.startsWith('/authZ/') && answer.status === 200) content = withNews(content)
     if (path === '/dir') content = directory(content, incoming.headers.host ?? '')
     if (order?.replaces !== undefined && answer.status === 201) replaced.add(order.replaces)
     if (/certificate-chain/.test(answer.headers['content-type'] ?? '')) note(content.toString())
-    await proxy.onAnswer?.(`${incoming.method} ${path}`)
+    if (done) await proxy.onAnswer?.(`${incoming.method} ${path}`)
     if (fault?.drop === 'after') return void incoming.socket.destroy()
     const headers: Record<string, string> = { ...answer.headers, 'content-length': String(content.length) }
     delete headers['transfer-encoding']
