@@ -47,6 +47,8 @@ export class Slice {
   /** A claim is under way at a store that does not answer at once. */
   claiming: Promise<void> | undefined
   isDirty = false
+  /** The store will hear in a moment whether it is quiet. */
+  isNoted = false
   touchedAtMs = 0
 
   constructor(counter: string, windowStartMs: number, windowEndMs: number) {
@@ -65,6 +67,11 @@ export class Slice {
   /** Held, or used and not yet in the store. */
   get unsettled(): number {
     return this.held + this.used - this.saved
+  }
+
+  /** No call of it is open, and the store takes something for held. */
+  get isQuiet(): boolean {
+    return this.held === 0 && this.mostHeld > 0
   }
 
   /** Of the limit, by all processes. */

@@ -5,6 +5,7 @@ import type { Calendars } from './calendars.js'
 import { beatMs, createLease } from './lease.js'
 import { createHoldMeanwhile } from './meanwhile.js'
 import { type ParkedParts, type Part, parkParts } from './park.js'
+import { createQuiet } from './quiet.js'
 import { type Changes, type Held, Slice, type Wanted } from './slice.js'
 
 export type { Changes } from './slice.js'
@@ -53,6 +54,11 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
     onBegin() {
       timer ??= setInterval(beat, beatMs).unref()
     },
+  })
+  const quiet = createQuiet(async silent => {
+    if (outage.isOn) return
+    for (const slice of silent) markDirty(slice)
+    await write()
   })
   const holdMeanwhile = createHoldMeanwhile(store, outage, () => lease.instance)
 
@@ -253,6 +259,7 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
       slice.used = Math.min(slice.used + used, Number.MAX_SAFE_INTEGER)
       // without use there is nothing to write, unless others wait for what is spare
       if (used > 0 || !lease.isAlone) markDirty(slice)
+      quiet.note(slice)
     },
 
     park: parts => parkParts(parts, lease.instance, markDirty),
@@ -270,6 +277,7 @@ export function createSlices({ store, outage, now, calendars }: SlicesDeps): Sli
 
     async close() {
       clearInterval(timer)
+      quiet.stop()
       timer = undefined
       const name = lease.instance
       if (name === undefined) return

@@ -7,6 +7,7 @@ import { createLimits } from '../../src/limits/limits.js'
 import { SlidingWindow } from '../../src/limits/rate.js'
 import { limitsAt, memoryStore, outageOf, type SyncLimits } from '../support/limits.js'
 import { aGrant } from '../support/records.js'
+import { until } from '../support/until.js'
 
 const perMinute: Rate = { count: 5, windowMs: 60_000 }
 
@@ -34,6 +35,39 @@ t.test('a call that never reached a provider gives its place back, once', async 
   holds[1]?.release()
   limits.reserve(grant)
   t.throws(() => limits.reserve(grant), { code: 'rate_limited' })
+})
+
+t.test('soon after the last of its calls is over nothing is said to be held, whether it left or not', async t => {
+  const now = () => 1_000_000
+  const store = memoryStore(now)
+  let renewals = 0
+  const renewInstance: typeof store.renewInstance = (...args) => {
+    renewals++
+    return store.renewInstance(...args)
+  }
+  const limits = limitsAt(now, { ...store, renewInstance })
+
+  const grant = aGrant({ budgets: ['5usd/month'] })
+  const facts = { keyId: 'key_1', model: 'm', mayNameModel: true, worst: () => 3000 }
+  const standing = async () =>
+    (await store.counterTotals([`grant/${grant.id}/microDollars/month`])).map(({ used, held }) => [used, held > 0])
+  const begin = () => {
+    const hold = limits.reserve(grant)
+    limits.admit(hold, facts)
+    return hold
+  }
+  const never = begin()
+  t.same(await standing(), [[0, true]])
+  never.release()
+  await until(async () => (await standing())[0]?.[1] === false, 'nothing to be held')
+  begin().settle({ microDollars: 10 })
+  // as with its entry
+  const changes = limits.takeChanges()
+  await store.settleSlices(changes?.instance ?? '', changes?.states ?? [])
+  changes?.done(true)
+  await until(async () => JSON.stringify(await standing()) === '[[10,false]]', 'what was used to be told, and nothing to be held')
+  t.equal(renewals, 0, 'without waiting for the next renewal of the lease')
+  await limits.close()
 })
 
 t.test('no stretch of a window ever holds more than the limit, and waiting as told is enough', async t => {
