@@ -14,7 +14,8 @@ export interface Column<Row> {
 /** Columns of equal width, two spaces apart; nothing is shown as `-`. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const lines = [columns.map(column => column.title), ...rows.map(row => columns.map(column => cell(column.value(row))))]
-  const widths = columns.map((_, index) => Math.max(...lines.map(line => line[index]?.length ?? 0)))
+  // not as arguments of one call: there may be more rows than a call takes
+  const widths = columns.map((_, index) => lines.reduce((most, line) => Math.max(most, line[index]?.length ?? 0), 0))
   return lines
     .map(line =>
       line.map((text, index) => (columns[index]?.right ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0))).join('  '),

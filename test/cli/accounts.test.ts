@@ -41,6 +41,23 @@ t.test('usage is summed by several things at once, within a time, and of what is
   t.match(await home.run(['usage', '--since', '5d', '--until', '9d']), { code: 2, stderr: /--until is not after --since/ })
 })
 
+t.test('what is counted has the same name in CSV and in JSON, and each number a column that can be added up', async t => {
+  const home = await homeWith(t, [
+    anEntry({ startedAtMs: day, outcome: 'refused', errorCode: 'rate_limited', usageSource: 'none' }),
+    anEntry({ startedAtMs: day, units: 1200, unit: 'characters', costMicroDollars: 18_000 }),
+    anEntry({ startedAtMs: day, units: 90, unit: 'audioSeconds', costMicroDollars: 9_000 }),
+  ])
+  const report = ['usage', '--by', 'day', '--since', '2025-10-01']
+  const [{ units, ...row } = {}] = await home.json<Row[]>(report)
+  const [names = [], values = []] = (await home.run([...report, '--csv'])).stdout.split('\r\n').map(line => line.split(','))
+  const columns = Object.fromEntries(names.map((name, index) => [name, values[index]]))
+  t.match(columns, { refusedCalls: '1', characters: '1200', audioSeconds: '90', images: '0', costUsd: '0.027' })
+  for (const [name, value] of Object.entries({ ...row, ...(units as Row) })) t.equal(columns[name], String(value), name)
+  const [line = ''] = (await home.run(['usage', 'export'])).stdout.split('\n')
+  const [head = ''] = (await home.run(['usage', 'export', '--format', 'csv'])).stdout.split('\r\n')
+  t.same(head.split(',').sort(), Object.keys(JSON.parse(line) as Row).sort())
+})
+
 t.test('one call is shown with every attempt it took', async t => {
   const first = anEntry({ startedAtMs: day, final: false, status: 429, keyId: 'key_1', usageSource: 'none' })
   const home = await homeWith(t, [
@@ -149,7 +166,9 @@ t.test('prices are carried over in a file, all or none', async t => {
         { provider: 'openai', model: 'w', prices: bad },
       ]),
     )
-    t.match(await home.run(['price', 'import', file]), { code: 2, stderr: /row 2/ })
+    const { code, stderr } = await home.run(['price', 'import', file])
+    t.match({ code, stderr }, { code: 2, stderr: /row 2/i })
+    t.notMatch(stderr, /not understood/, 'the fault is told once')
   }
   t.equal((await home.json<Row[]>(['price', 'list'])).length, 2)
 })

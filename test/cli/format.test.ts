@@ -25,6 +25,13 @@ t.test('a table lines up, shows nothing as a dash, and lets no text move the cur
   t.equal(printable('naïve 日本'), 'naïve 日本')
 })
 
+t.test('a table may have more rows than a call takes arguments', async t => {
+  const rows = Array.from({ length: 250_000 }, (_, index) => index)
+  const text = table(rows, [{ title: 'N', value: row => row, right: true }])
+  t.equal(text.slice(0, 13), '     N\n     0')
+  t.equal(text.length, 7 * 250_001 - 1)
+})
+
 t.test('CSV is as RFC 4180 says, and nothing in it is a formula', async t => {
   t.equal(
     csv([

@@ -29,7 +29,10 @@ async function readPrices(file: string, now: number): Promise<PriceRecord[]> {
       return readPrice(row, now)
     } catch (error) {
       if (!(error instanceof SoakpError)) throw error
-      throw new SoakpError('usage', `Row ${index + 1} of ${file}: ${error.message}`, { cause: error })
+      throw new SoakpError('usage', `Row ${index + 1} of ${file}: ${(error.code === 'usage' && error.detail) || error.message}`, {
+        cause: error,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      })
     }
   })
 }

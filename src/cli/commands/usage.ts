@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { formatDollars, toDollars } from '../../lib/money.js'
-import { type UsageDimension, type UsageFilter, type UsageRow, usageDimensions } from '../../stores/records.js'
+import { type UsageDimension, type UsageFilter, type UsageRow, usageDimensions, usageUnits } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
 import { type Column, csv, table } from '../format.js'
 import { type Moment, momentMs, momentOption } from '../options.js'
@@ -48,7 +48,7 @@ export function usage(cli: Cli): Command {
       if (rows.length === 0) cli.note('no calls in this time')
       cli.result(
         rows.map(row => usageView(by, row)),
-        rows.length === 0 ? '' : usageTable(by, rows),
+        rows.length === 0 || cli.json ? '' : usageTable(by, rows),
       )
       noteUnpriced(cli, rows)
     })
@@ -77,23 +77,40 @@ function noteUnpriced(cli: Cli, rows: readonly UsageRow[]): void {
   cli.note(`${count} of these consumed what has no price, and are not in the sum: \`soakp price list --unpriced\` names them`)
 }
 
+type Count = readonly [name: string, value: (row: UsageRow) => number]
+
+const tokenCounts = [
+  'inputTokens',
+  'cachedInputTokens',
+  'cacheWriteInputTokens',
+  'audioInputTokens',
+  'outputTokens',
+  'reasoningTokens',
+  'audioOutputTokens',
+] as const
+
+/** What is counted, by the names that it has in JSON and in CSV. In a fixed order, which later versions only add to. */
+const consumed: readonly Count[] = [
+  ['calls', row => row.calls],
+  ['refusedCalls', row => row.refused],
+  ['failedCalls', row => row.failed],
+  ...tokenCounts.map((name): Count => [name, row => row[name]]),
+]
+const marked: readonly Count[] = [
+  ['estimatedCalls', row => row.estimated],
+  ['unpricedCalls', row => row.unpriced],
+  ['overQuotaCalls', row => row.overQuota],
+  ['overBudgetCalls', row => row.overBudget],
+  ['overrunCalls', row => row.overrun],
+]
+
 function usageView(by: readonly UsageDimension[], row: UsageRow): Record<string, unknown> {
-  const { values, estimated, unpriced, refused, failed, overQuota, overBudget, overrun, costMicroDollars, units, ...counts } = row
-  const costUsd = costMicroDollars === null ? {} : { costUsd: toDollars(costMicroDollars) }
-  const otherUnits = Object.keys(units).length === 0 ? {} : { units }
-  const what = Object.fromEntries(by.map((name, index) => [name, values[index] ?? '']))
+  const { values, units, costMicroDollars } = row
   return {
-    ...what,
-    ...counts,
-    ...otherUnits,
-    refusedCalls: refused,
-    failedCalls: failed,
-    estimatedCalls: estimated,
-    unpricedCalls: unpriced,
-    overQuotaCalls: overQuota,
-    overBudgetCalls: overBudget,
-    overrunCalls: overrun,
-    ...costUsd,
+    ...Object.fromEntries(by.map((name, index) => [name, values[index] ?? ''])),
+    ...Object.fromEntries([...consumed, ...marked].map(([name, value]) => [name, value(row)])),
+    ...(Object.keys(units).length === 0 ? {} : { units }),
+    ...(costMicroDollars === null ? {} : { costUsd: toDollars(costMicroDollars) }),
   }
 }
 
@@ -126,31 +143,16 @@ function usageTable(by: readonly UsageDimension[], rows: readonly UsageRow[]): s
   ])
 }
 
-const counts = [
-  'calls',
-  'refused',
-  'failed',
-  'inputTokens',
-  'cachedInputTokens',
-  'cacheWriteInputTokens',
-  'audioInputTokens',
-  'outputTokens',
-  'reasoningTokens',
-  'audioOutputTokens',
-] as const
-
+/** What JSON has within `units` has a column each: text could not be added up. */
 function usageCsv(by: readonly UsageDimension[], rows: readonly UsageRow[]): string {
+  const names = (counts: readonly Count[]) => counts.map(([name]) => name)
   return csv([
-    [...by, ...counts, 'units', 'estimatedCalls', 'unpricedCalls', 'overQuotaCalls', 'overBudgetCalls', 'overrunCalls', 'costUsd'],
+    [...by, ...names(consumed), ...usageUnits, ...names(marked), 'costUsd'],
     ...rows.map(row => [
       ...row.values,
-      ...counts.map(name => row[name]),
-      unitsText(row),
-      row.estimated,
-      row.unpriced,
-      row.overQuota,
-      row.overBudget,
-      row.overrun,
+      ...consumed.map(([, value]) => value(row)),
+      ...usageUnits.map(unit => row.units[unit] ?? 0),
+      ...marked.map(([, value]) => value(row)),
       row.costMicroDollars === null ? null : formatDollars(row.costMicroDollars),
     ]),
   ])

@@ -1,4 +1,4 @@
-import { type UsageDimension, type UsageFilter, type UsageQuery, type UsageRow, type UsageUnit, usageUnits } from '../records.js'
+import { type UsageDimension, type UsageFilter, type UsageQuery, type UsageRow, usageUnits } from '../records.js'
 import type { Store } from '../store.js'
 import type { Connection } from './connection.js'
 import { hourMs, hoursADay, marks, sums } from './rollups.js'
@@ -113,17 +113,66 @@ function run(db: Connection, { by, where = {} }: UsageQuery, sources: readonly S
     ({ from, where }) =>
       `SELECT ${[...dimensions.map(d => hourOrDay(d, from)), 'unit', ...sums].join(', ')} FROM ${from} WHERE ${where}${picked}`,
   )
-  const groups = by.map((_, index) => `d${index}`)
-  const sql = `SELECT ${[...groups, ...sums.map(name => `total(${name}) AS ${name}`)].join(', ')},
-      ${usageUnits.map(unit => `total(units) FILTER (WHERE unit = '${unit}') AS "${unit}", count(*) FILTER (WHERE unit = '${unit}') AS "${unit}?"`).join(', ')}
-    FROM (${parts.join(' UNION ALL ')})
-    ${groups.length === 0 ? '' : `GROUP BY ${groups.join(', ')}`} HAVING count(*) > 0
-    ORDER BY ${by[0] === 'day' || by[0] === 'hour' ? 'd0, ' : ''}total(costMicroDollars) DESC, total(calls) DESC${groups.map(name => `, ${name}`).join('')}`
+  const groups = [...by.map((_, index) => `d${index}`), 'unit']
+  const sql = `SELECT ${[...groups, ...sums.map(name => `total(${name})`)].join(', ')} FROM (${parts.join(' UNION ALL ')})
+    GROUP BY ${groups.join(', ')} ORDER BY ${groups.join(', ')}`
   const values = sources.flatMap(source => [...source.values, ...filters.map(([, value]) => value)])
-  return db
+  const found = db
     .prepare<unknown[], SummedRow>(sql)
+    .raw()
     .all(...values)
+  return mergeUnits(by.length, found)
+    .sort((a, b) => byTimeOrSize(by, a, b))
     .map(row => usageRow(by, row))
+}
+
+/** What it is by, the unit, and the sums in their order. Arrays, and put in order here: hundreds of thousands of wide rows take SQLite and its binding several times as long. */
+type SummedRow = (number | string)[]
+
+/** Where each sum stands among them. */
+const place = Object.fromEntries(sums.map((name, index) => [name, index])) as Readonly<Record<(typeof sums)[number], number>>
+
+interface Summed {
+  readonly of: SummedRow
+  /** Position of the first sum. */
+  readonly at: number
+  readonly units: UsageRow['units']
+}
+
+/** Rows that differ by their unit alone, which lie side by side, are one. */
+function mergeUnits(dimensions: number, rows: readonly SummedRow[]): Summed[] {
+  const merged: Summed[] = []
+  const at = dimensions + 1
+  for (const row of rows) {
+    const last = merged.at(-1)
+    const units = unitsOf(row[dimensions] as string, row[at + place.units] as number)
+    if (last === undefined || row.findIndex((value, index) => index >= dimensions || value !== last.of[index]) < dimensions) {
+      merged.push({ of: row, at, units })
+      continue
+    }
+    for (let index = at; index < row.length; index++) last.of[index] = (last.of[index] as number) + (row[index] as number)
+    merged[merged.length - 1] = { ...last, units: { ...last.units, ...units } }
+  }
+  return merged
+}
+
+const noUnits: UsageRow['units'] = {}
+
+function unitsOf(unit: string, sum: number): UsageRow['units'] {
+  return (usageUnits as readonly string[]).includes(unit) ? { [unit]: sum } : noUnits
+}
+
+/** By time where that stands first; else, and then, the largest cost first, then the most calls, then by name. */
+function byTimeOrSize(by: readonly UsageDimension[], a: Summed, b: Summed): number {
+  const n = (row: Summed, index: number) => row.of[row.at + index] as number
+  const time = by[0] === 'day' || by[0] === 'hour' ? (a.of[0] as number) - (b.of[0] as number) : 0
+  const size = time || n(b, place.costMicroDollars) - n(a, place.costMicroDollars) || n(b, place.calls) - n(a, place.calls)
+  if (size !== 0) return size
+  for (let index = 0; index < by.length; index++) {
+    const [first, second] = [a.of[index] as number | string, b.of[index] as number | string]
+    if (first !== second) return first < second ? -1 : 1
+  }
+  return 0
 }
 
 /** As a number where it is a time: SQLite need not format each row. */
@@ -136,16 +185,13 @@ function hourOrDay(dimension: string, from: string): string {
   return from.startsWith('hourly') ? dimension.replace(/^day AS/, `hour / ${hoursADay} AS`) : dimension
 }
 
-type SummedRow = Readonly<Record<string, number | string | null>>
-
-function usageRow(by: readonly UsageDimension[], row: SummedRow): UsageRow {
-  const n = (name: string) => Number(row[name] ?? 0)
+function usageRow(by: readonly UsageDimension[], { of, at, units }: Summed): UsageRow {
+  const n = (name: (typeof sums)[number]) => of[at + place[name]] as number
   const values = by.map((name, index) => {
-    const value = row[`d${index}`]
+    const value = of[index]
     if (name === 'day') return new Date(Number(value) * hourMs * hoursADay).toISOString().slice(0, 10)
     return name === 'hour' ? new Date(Number(value) * hourMs).toISOString().slice(0, 13) : String(value)
   })
-  const units = Object.fromEntries(usageUnits.flatMap((unit: UsageUnit) => (row[`${unit}?`] === 0 ? [] : [[unit, n(unit)]])))
   return {
     values,
     calls: n('calls'),
