@@ -14,6 +14,8 @@ export interface Taker extends ReplyTaker {
 
 /** A request under way. Both calls are harmless after its end. */
 export interface Underway {
+  /** The other side may have seen the request. */
+  readonly isSent: boolean
   abort(): void
   resume(): void
 }
@@ -127,6 +129,10 @@ class Call implements Underway {
     this.body = request.body
     this.taker = taker
     this.head = text
+  }
+
+  get isSent(): boolean {
+    return this.connection !== undefined
   }
 
   fail(error: Error, sent: boolean): void {

@@ -37,7 +37,8 @@ function readUsage(value: unknown, soFar: Usage | undefined): Usage | undefined 
     audioInputTokens: 0,
     audioOutputTokens: 0,
   }
-  return extrasOf(usage).on(counts, soFar)
+  const known = extrasOf(usage).on(counts, soFar)
+  return event?.type === 'message_start' ? { ...known, isOpening: true } : known
 }
 
 const usualTiers = new Set(['standard', 'global', 'not_available'])

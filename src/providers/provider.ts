@@ -266,6 +266,8 @@ export interface UpstreamSink {
 
 /** A reply under way. Both calls are harmless after its end. */
 export interface UpstreamReply {
+  /** False: the provider cannot have seen any of the request. */
+  readonly isSent?: boolean
   abort(): void
   resume(): void
 }

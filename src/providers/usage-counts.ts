@@ -27,6 +27,8 @@ export interface Usage extends ModelTokens {
   readonly tier?: string
   /** What the provider says the call costs, in whole micro-dollars, rounded up. */
   readonly billedMicroDollars?: number
+  /** Told before anything was written: an answer that breaks off here took more. */
+  readonly isOpening?: true
 }
 
 /** Counts beside the seven that every `Usage` has. */

@@ -101,8 +101,9 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       throw new SoakpError('client_gone')
     }
     const delivery = new Delivery(exchange, deliveries)
+    exchange.sentAt = clock()
     // before a later attempt the time was the provider's
-    if (exchange.attempt === 1) exchange.overheadMs = clock() - exchange.startedAt
+    if (exchange.attempt === 1) exchange.overheadMs = exchange.sentAt - exchange.startedAt
     delivery.attach(forward(exchange, key, secret, bodyOf(exchange, delivery, wait), outbound, delivery))
   }
 

@@ -87,6 +87,10 @@ export class Awaited implements UpstreamReply {
     )
   }
 
+  get isSent(): boolean {
+    return this.#reply !== undefined && this.#reply.isSent !== false
+  }
+
   #leave(given: Authorized, send: (authorized: Authorized) => UpstreamReply): void {
     if (this.#over) {
       given.credential.withdraw()

@@ -7,13 +7,15 @@ import { breakOff, isWhole } from './call.js'
 import type { Ending, Exchange, Stoppable, StopReason } from './exchange.js'
 import { type ReplyHead, responseHeaders } from './headers.js'
 import { heldBytes, isHeld, settleHeld } from './held-reply.js'
-import type { Meter, Metered } from './meter/meter.js'
+import { type Meter, type Metered, unread } from './meter/meter.js'
 import { meterFor } from './meter/reply-meter.js'
+import { unfinished } from './meter/unfinished.js'
 import type { Keeping } from './owned/keeping.js'
 import type { StreamLearner } from './owned/made.js'
 import { ownHeaders, toSoakpError } from './refuse.js'
 import { rewriteReply } from './rewrite.js'
 import { cutStream, type Watch } from './spending/watch.js'
+import { WaitingHead } from './waiting-head.js'
 
 /** What all deliveries of a relay share. */
 export interface DeliveryDeps {
@@ -47,11 +49,12 @@ export class Delivery implements UpstreamSink, Stoppable {
   #doubtful: Buffer[] | undefined
   #doubtfulSize = 0
   #headAt = 0
+  #head: WaitingHead | undefined
   /** Bytes that are still to come, where that is known. */
   #left: number | undefined
+  /** The last piece of a body whose length is known; of another, all of it so far, for as long as the head waits. */
   #held: Buffer | undefined
   #ended = false
-  #wrote = false
   /** The client has yet to take what was written. */
   #paused = false
   #learner: StreamLearner | undefined
@@ -158,7 +161,7 @@ export class Delivery implements UpstreamSink, Stoppable {
   #open(reply: ReplyHead): void {
     const exchange = this.#exchange
     const { clock } = this.#deps
-    const { response, request } = exchange.call
+    const { request } = exchange.call
     const stream = reply.contentType.startsWith('text/event-stream')
     if (stream && exchange.way !== undefined) this.#learner = this.#deps.keeping.learner(exchange)
     this.#meter = meterFor(exchange, this.#status, reply, this.#learner)
@@ -176,20 +179,26 @@ export class Delivery implements UpstreamSink, Stoppable {
     headers.push('x-soakp-overhead-us', String(Math.round(exchange.overheadMs * 1000)))
     exchange.answered = true
     if (exchange.rivals) exchange.rivals.kept = undefined
-    ;(response as ServerResponse).writeHead(this.#status, headers)
+    this.#head = new WaitingHead(exchange, this.#status, headers)
     const bodyless = request.method === 'HEAD' || this.#status === 204 || this.#status === 304 || this.#left === 0
     // a head whose body is late goes ahead; one whose whole body is there already goes with it, in one write
     if (!bodyless) process.nextTick(flushHead, this)
   }
 
-  /** For `flushHead`: nothing has gone out yet and more is to come. */
-  get waitsForBody(): boolean {
-    return !this.#wrote && !this.#ended && this.#held === undefined
-  }
-
+  /** No more is waited for: whatever is here goes out, but for the end of a body whose length is known. */
   flush(): void {
     const { response } = this.#exchange.call
-    if ('flushHeaders' in response && !response.destroyed) response.flushHeaders()
+    if (this.#head === undefined || this.#head.isSent || this.#ended || response.destroyed) return
+    if (this.#held === undefined) {
+      this.#head.send(this.#left === undefined)
+      if ('flushHeaders' in response) response.flushHeaders()
+    } else if (this.#left === undefined) this.#writeHeld(this.#held)
+  }
+
+  /** It was not all. */
+  #writeHeld(held: Buffer): boolean {
+    this.#held = undefined
+    return this.#write(held)
   }
 
   #pass(chunk: Buffer): boolean {
@@ -210,6 +219,12 @@ export class Delivery implements UpstreamSink, Stoppable {
         this.#held = pieces
         return true
       }
+    } else if (this.#head?.isSent === false && isDocument(this.#reply) && Buffer.isBuffer(pieces)) {
+      if (this.#held === undefined) {
+        this.#held = pieces
+        return true
+      }
+      this.#writeHeld(this.#held)
     }
     let room = true
     if (Buffer.isBuffer(pieces)) room = this.#write(pieces)
@@ -248,6 +263,7 @@ export class Delivery implements UpstreamSink, Stoppable {
     if (this.#ended) return
     this.#ended = true
     this.#upstream?.abort()
+    this.#head?.send(this.#left === undefined)
     cutStream(this.#exchange, this.#reply?.contentType ?? '', this.#status, error, this.#read(), this.#deps.record)
   }
 
@@ -255,7 +271,7 @@ export class Delivery implements UpstreamSink, Stoppable {
     const exchange = this.#exchange
     const { patienceMs, clock } = this.#deps
     if (exchange.call.response.destroyed) return true
-    this.#wrote = true
+    this.#head?.send(this.#left === undefined)
     exchange.bytesOut += piece.length
     const room = (exchange.call.response as ServerResponse).write(piece)
     if (!room && !this.#paused) {
@@ -281,8 +297,9 @@ export class Delivery implements UpstreamSink, Stoppable {
     if (last) exchange.bytesOut += last.length
     const ending: Ending = { status: this.#status, outcome: 'ok', errorCode: null, usage, model, usageSource: source }
     this.#deps.record(exchange, ending, error => {
-      if (error === undefined) (exchange.call.response as ServerResponse).end(last)
-      else breakOff(this.#exchange.call)
+      if (error !== undefined) return breakOff(this.#exchange.call)
+      this.#head?.conclude(source)
+      ;(exchange.call.response as ServerResponse).end(last)
     })
   }
 
@@ -298,7 +315,7 @@ export class Delivery implements UpstreamSink, Stoppable {
       refuse(exchange, new SoakpError('client_timeout'))
       return
     }
-    const { usage, model, source } = this.#read()
+    const { usage, model, source } = this.#upstream?.isSent === false ? nothing : unfinished(exchange, this.#read(), clock())
     const status = reason === 'client_gone' ? 499 : this.#status || 503
     const errorCode = reason === 'client_gone' ? 'client_gone' : null
     this.#deps.record(this.#exchange, { status, outcome: reason, errorCode, usage, model, usageSource: source }, () =>
@@ -312,6 +329,13 @@ export class Delivery implements UpstreamSink, Stoppable {
   }
 }
 
+const nothing = unread.end()
+
 function flushHead(delivery: Delivery): void {
-  if (delivery.waitsForBody) delivery.flush()
+  delivery.flush()
+}
+
+/** One that is worth reading only as a whole. */
+function isDocument(reply: ReplyHead | undefined): boolean {
+  return reply?.contentType.startsWith('application/json') === true
 }

@@ -2,6 +2,7 @@ import type { LiveGrant } from '../access/access.js'
 import type { ErrorCode } from '../errors.js'
 import type { BagMember } from '../lib/bag.js'
 import type { FormReading } from '../lib/form-scan.js'
+import type { ModelTokens } from '../lib/model-tokens.js'
 import type { Hold } from '../limits/limits.js'
 import type { Charge } from '../prices/prices.js'
 import type { Endpoint, Provider, Usage } from '../providers/provider.js'
@@ -87,6 +88,8 @@ export interface Exchange extends BagMember {
   batchFile: BatchFile | undefined
   /** 1 with the first request that leaves. */
   attempt: number
+  /** When that one left, on the clock of `startedAt`. */
+  sentAt: number
   /** An earlier attempt reached a provider. */
   arrived: boolean
   bytesIn: number
@@ -99,6 +102,8 @@ export interface Exchange extends BagMember {
   /** Time spent in soakp itself before the request left and before the reply's head went on, in milliseconds. */
   overheadMs: number
   upstreamRequestId: string | null
+  /** What it costs, once it is recorded and where that is known. */
+  charge: Charge | undefined
   /** The client is being answered, or has gone: no stage may start an answer of its own. */
   answered: boolean
   /** The entry is on its way to the ledger. */
@@ -140,6 +145,7 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     batch: undefined,
     batchFile: undefined,
     attempt: 0,
+    sentAt: startedAt,
     arrived: false,
     bytesIn: 0,
     roomTaken: 0,
@@ -148,6 +154,7 @@ export function newExchange(call: Call, startedAt: number): Exchange {
     firstByteMs: null,
     overheadMs: 0,
     upstreamRequestId: null,
+    charge: undefined,
     answered: false,
     recorded: false,
     dpopNonce: undefined,
@@ -199,11 +206,7 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, ch
     usageSource: ending.usageSource ?? 'none',
     inputTokens: usage?.inputTokens ?? 0,
     outputTokens: usage?.outputTokens ?? 0,
-    cachedInputTokens: usage?.cachedInputTokens ?? 0,
-    cacheWriteInputTokens: usage?.cacheWriteInputTokens ?? 0,
-    reasoningTokens: usage?.reasoningTokens ?? 0,
-    audioInputTokens: usage?.audioInputTokens ?? 0,
-    audioOutputTokens: usage?.audioOutputTokens ?? 0,
+    ...partsOf(usage),
     units: usage?.units ?? 0,
     unit: usage?.unit ?? null,
     costMicroDollars: charge?.microDollars ?? null,
@@ -214,6 +217,24 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, ch
     firstByteMs: exchange.firstByteMs,
     address: call.address,
     upstreamRequestId: exchange.upstreamRequestId,
+  }
+}
+
+type Parts = Omit<ModelTokens, 'inputTokens' | 'outputTokens'>
+
+const noParts: Parts = { cachedInputTokens: 0, cacheWriteInputTokens: 0, reasoningTokens: 0, audioInputTokens: 0, audioOutputTokens: 0 }
+
+/** Never more than what they are parts of, whatever a provider says: who adds up lines has to come out with something that can be. */
+function partsOf(usage: Usage | undefined): Parts {
+  if (!usage) return noParts
+  const { inputTokens, outputTokens } = usage
+  const cachedInputTokens = Math.min(usage.cachedInputTokens, inputTokens)
+  return {
+    cachedInputTokens,
+    cacheWriteInputTokens: Math.min(usage.cacheWriteInputTokens, inputTokens - cachedInputTokens),
+    reasoningTokens: Math.min(usage.reasoningTokens, outputTokens),
+    audioInputTokens: Math.min(usage.audioInputTokens, inputTokens),
+    audioOutputTokens: Math.min(usage.audioOutputTokens, outputTokens),
   }
 }
 

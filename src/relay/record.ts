@@ -132,6 +132,7 @@ export function createBook({ ledger, tally, policy, prices, room, log, clock }: 
     exchange.clientDeadlineAt = 0
     if (ending.outcome === 'refused' || ending.outcome === 'failed') tally.refuse(ending.errorCode)
     const charge = chargeOf(exchange, ending)
+    exchange.charge = charge
     settleHold(exchange, ending, charge?.microDollars)
     if (!exchange.grant || unwritten.has(ending.errorCode as ErrorCode)) {
       close(exchange)

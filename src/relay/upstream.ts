@@ -49,6 +49,10 @@ class Plain implements Taker, UpstreamReply {
     this.#credential = credential
   }
 
+  get isSent(): boolean {
+    return this.underway?.isSent === true
+  }
+
   head(status: number, headers: readonly string[]): void {
     this.#sink.head(status, headers)
   }
@@ -94,6 +98,10 @@ class Relayed implements UpstreamReply {
     this.#sink = sink
     this.#sentBytes = sent
     this.#credential = credential
+  }
+
+  get isSent(): boolean {
+    return this.#sent
   }
 
   onConnect(abort: (error?: Error) => void): void {

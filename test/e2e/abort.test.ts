@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import type { ClientHttp2Session } from 'node:http2'
-import { connect as connectTcp } from 'node:net'
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { chatAsk, http2, openHttp2, rawTls } from '../support/clients.js'
 import type { Daemon } from '../support/daemon.js'
 import { endlessSse, openaiEvent } from '../support/scripts.js'
-import { makeStage, type Stage } from '../support/stage.js'
+import { freshKey, makeStage, type Stage } from '../support/stage.js'
 import { until, within } from '../support/until.js'
 import { seen } from '../support/upstream.js'
 
@@ -116,6 +116,36 @@ t.test('clients that leave', async t => {
     await until(() => upstream.open === 0, 'the upstream call to end')
     t.pass()
   })
+
+  await t.test(
+    'a client that leaves before a word was shown pays for what was likely written, and nothing where the provider cannot have seen it',
+    async t => {
+      upstream.forget()
+      upstream.use(exchange => exchange.left)
+      const lastOf = async (grant: string) => (await home.entries()).filter(({ grantId }) => grantId === grant).at(-1)
+      const silent = createTcpServer().listen(0, '127.0.0.1')
+      t.teardown(() => silent.close())
+      await once(silent, 'listening')
+      const baseUrl = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`
+      const unheard = await home.addKey('openai', { secret: freshKey('openai'), baseUrl, name: 'unheard' })
+      const heard = await stage.grant('--key', stage.keys.openai ?? '', '--budget', '5usd/day')
+      const never = await stage.grant('--key', unheard.id, '--budget', '5usd/day')
+      for (const grant of [heard, never]) {
+        const connection = await rawTls(daemon)
+        const met = grant === heard ? seen(upstream, 1) : once(silent, 'connection')
+        connection.write(streamRequest(grant.token))
+        await met
+        await delay(200)
+        connection.socket.destroy()
+        await until(async () => (await lastOf(grant.id)) !== undefined, 'the entry')
+      }
+      const entry = await lastOf(heard.id)
+      t.match(entry, { outcome: 'client_gone', usageSource: 'estimated' })
+      t.ok((entry?.outputTokens ?? 0) >= 10, `${entry?.outputTokens} model tokens`)
+      t.match(await lastOf(never.id), { outcome: 'client_gone', usageSource: 'none', inputTokens: 0, costMicroDollars: null })
+      t.match(await home.json(['limit', 'show', never.id]), [{ counts: 'usd', used: 0 }])
+    },
+  )
 
   await t.test('when a client leaves in the middle of an upload, the call at the provider ends', async t => {
     upstream.forget()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { call } from '../support/clients.js'
+import { call, callHttp2, http2 } from '../support/clients.js'
 import { makeStage } from '../support/stage.js'
 import { until } from '../support/until.js'
 
@@ -38,3 +38,56 @@ t.test('a running daemon charges by the price that the operator set, from the ne
     'all calls to be counted once',
   )
 })
+
+t.test(
+  'a reply says what it cost where that is known in time: in its head if it came in one piece, else to whoever reads trailers',
+  async t => {
+    const { daemon, token, upstream, home } = await makeStage(t)
+    const json = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n'
+    const usage = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 }
+    const document = (model: string) => JSON.stringify({ object: 'chat.completion', model, choices: [], usage })
+    const chunked = (text: string) => `${json}transfer-encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
+    const events = `data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: ${document('gpt-4o-mini')}\n\ndata: [DONE]\n\n`
+    const ask = (model = 'gpt-4o-mini', headers = {}) =>
+      call(daemon, { path: '/openai/v1/chat/completions', token, body: JSON.stringify({ model, messages: [] }), headers })
+    const cost = '0.00021'
+    const trailers = { te: 'gzip;q=0.5, Trailers' }
+
+    upstream.use(({ send }) => send(reply('gpt-4o-mini')))
+    const stated = await ask()
+    t.match(stated.headers, { 'x-soakp-cost-usd': cost })
+    t.match(await home.json(['usage', 'show', String(stated.headers['x-request-id'])]), [{ costUsd: Number(cost) }])
+    t.match((await ask('gpt-4o-mini', trailers)).headers, { 'x-soakp-cost-usd': cost, trailer: undefined }, 'it needs no trailer')
+
+    upstream.use(({ send }) => send(chunked(document('gpt-4o-mini'))))
+    const whole = await ask()
+    t.match(whole.headers, { 'x-soakp-cost-usd': cost, 'transfer-encoding': 'chunked' })
+    t.equal(whole.text(), document('gpt-4o-mini'))
+
+    upstream.use(({ send }) => send(reply('gpt-99')))
+    t.notOk('x-soakp-cost-usd' in (await ask('gpt-99')).headers, 'nobody knows what that costs')
+    upstream.use(({ send }) => send(`${json}content-length: 2\r\n\r\n{}`))
+    t.notOk('x-soakp-cost-usd' in (await ask()).headers, 'an estimate is not stated')
+
+    const length = Buffer.byteLength(events)
+    upstream.use(async ({ send }) => {
+      await send(`HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n`)
+      await send(`${length.toString(16)}\r\n${events}\r\n0\r\n\r\n`)
+    })
+    const stream = await ask('gpt-4o-mini', trailers)
+    t.match(stream.headers, { trailer: 'x-soakp-cost-usd' })
+    t.match([stream.trailers, stream.text()], [{ 'x-soakp-cost-usd': cost }, events])
+    const plain = await ask()
+    t.match(
+      [plain.headers.trailer, Object.keys(plain.trailers), plain.text()],
+      [undefined, [], events],
+      'who does not ask for one gets none',
+    )
+
+    const session = await http2(daemon)
+    t.teardown(() => session.destroy())
+    const body2 = JSON.stringify({ model: 'gpt-4o-mini', messages: [] })
+    const second = await callHttp2(session, { path: '/openai/v1/chat/completions', token, body: body2, headers: { te: 'trailers' } })
+    t.match([second.trailers, second.text(), second.complete], [{ 'x-soakp-cost-usd': cost }, events, true])
+  },
+)

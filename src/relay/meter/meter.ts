@@ -89,7 +89,7 @@ function conclude(reading: Reading, options: MeterOptions, tail: Buffer | undefi
   const { usage, model } = reading
   const { stated, assumed } = options
   const outputTokens = Math.ceil(reading.textBytes / bytesPerToken)
-  if (usage && (outputTokens === 0 || usage === stated)) return { tail, usage, model, source: 'provider' }
+  if (usage && (outputTokens === 0 || usage === stated)) return { tail, usage, model, source: usage.isOpening ? 'estimated' : 'provider' }
   // the stream broke off before its last counts
   if (usage) return { tail, usage: { ...usage, outputTokens: usage.outputTokens + outputTokens }, model, source: 'estimated' }
   if (assumed) return { tail, usage: { ...noUsage, ...assumed }, model, source: 'estimated' }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findProvider, matchEndpoint } from '../../../src/providers/index.js'
+import { findDialect, findProvider, matchEndpoint } from '../../../src/providers/index.js'
 import { createMeter, type Meter, type MeterOptions, promptBytes } from '../../../src/relay/meter/meter.js'
 import { type UsageFixture, usageFixtures } from '../../contracts/provider.js'
 
@@ -145,6 +145,18 @@ t.test('an error reply has consumed nothing', async t => {
   for (const status of [400, 429, 500, 304]) {
     t.same(run(createMeter(optionsOf(chat, { status })), [Buffer.from(chat.body)]).metered, { usage: undefined, source: 'none' })
   }
+})
+
+t.test('counts that were told before anything was written are an estimate where nothing follows them', async t => {
+  const body = `event: message_start\ndata: {"type":"message_start","message":{"model":"claude-x","usage":{"input_tokens":9,"output_tokens":1}}}\n\n`
+  const options = { ...optionsOf(chat), dialect: findDialect('anthropic') as MeterOptions['dialect'], contentType: 'text/event-stream' }
+  const { metered } = run(createMeter(options), [Buffer.from(body)])
+  t.match(metered, { source: 'estimated', usage: { inputTokens: 9, outputTokens: 1 } })
+  const delta = 'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":5}}\n\n'
+  t.match(run(createMeter(options), [Buffer.from(body + delta)]).metered, {
+    source: 'provider',
+    usage: { inputTokens: 9, outputTokens: 5 },
+  })
 })
 
 t.test('where the provider is silent the counts are estimated from the text, and said to be', async t => {
