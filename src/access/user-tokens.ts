@@ -136,10 +136,12 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
     },
 
     async refresh({ record, claims }, thumbprint = claims.thumbprint) {
-      const { sessionEndsAtMs, models } = claims
+      const { models } = claims
       const at = now()
-      if (!record.app || sessionEndsAtMs === undefined) throw new SoakpError('session_ended', 'It was made to end when it ends.')
+      if (!record.app || claims.sessionEndsAtMs === undefined) throw new SoakpError('session_ended', 'It was made to end when it ends.')
       const app = await policy.app(record.app.id)
+      // the template may have been made shorter since
+      const sessionEndsAtMs = Math.min(claims.sessionEndsAtMs, claims.issuedAtMs + (app?.sessionMs ?? 0))
       if (sessionEndsAtMs - at < 1000 || !app) throw new SoakpError('session_ended')
       // never longer than the token it replaces: the backend may have asked for a short one
       const lifetimeMs = Math.min(app.userTtlMs, claims.expiresAtMs - claims.issuedAtMs)

@@ -128,6 +128,22 @@ t.test('a token is exchanged for a new one until its session ends, never for a l
   await t.rejects(users.refresh(await access.authenticate(final.token)), { code: 'session_ended' })
 })
 
+t.test('a session that is made shorter, or ended, is so for tokens that are out', async t => {
+  const { access, apps, users, issue, app, clock } = await stage({ sessionMs: 24 * hour })
+  const { token } = await issue()
+  const issuedAt = clock.now
+  clock.now += hour / 2
+  await apps.set(app.id, { sessionMs: 2 * hour })
+  const next = await users.refresh(await access.authenticate(token))
+  t.equal(next.sessionEndsAtMs, issuedAt + 2 * hour)
+  clock.now += hour / 2
+  await apps.set(app.id, { sessionMs: hour / 4 })
+  await t.rejects(users.refresh(await access.authenticate(next.token)), { code: 'session_ended' })
+  await apps.set(app.id, { sessionMs: 0 })
+  await t.rejects(users.refresh(await access.authenticate(next.token)), { code: 'session_ended' })
+  t.ok(await access.authenticate(next.token), 'the token itself lasts to its end')
+})
+
 t.test('a revoked app opens nothing: credential, tokens, new users; a blocked user stays blocked', async t => {
   const { access, apps, issue, credential, app, users } = await stage()
   const alice = await issue('alice')
