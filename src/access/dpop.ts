@@ -84,11 +84,13 @@ export function createProofs({ spend, now }: ProofsDeps): Proofs {
     throw new SoakpError('dpop_nonce_needed')
   }
 
-  function prove(proof: string, token: string, request: ProvenRequest): string {
+  /** `wanted`: the key that it has to be of. */
+  function prove(proof: string, token: string, request: ProvenRequest, wanted: string | undefined): string {
     const said = readProof(proof)
     checkRequest(said, request, now())
     if (said.tokenHash !== createHash('sha256').update(token).digest('base64url'))
       throw invalid('Its ath is not the hash of this access token.')
+    if (wanted !== undefined && wanted !== said.thumbprint) throw invalid('It is of another key than the access token is for.')
     const { seen } = generationOf(said.nonce)
     const id = `${said.thumbprint} ${said.id}`
     if (seen.has(id)) throw invalid('It was used before.')
@@ -107,7 +109,7 @@ export function createProofs({ spend, now }: ProofsDeps): Proofs {
     if (!asDpop || proof === undefined) throw new SoakpError('dpop_missing')
     if (record.dpop !== null && record.dpop !== anyKey && record.dpop !== thumbprint)
       throw new SoakpError('token_invalid', 'The grant is for another key.')
-    if (prove(proof, token, request) !== thumbprint) throw invalid('It is of another key than the access token.')
+    prove(proof, token, request, thumbprint)
   }
 
   return {
@@ -122,9 +124,7 @@ export function createProofs({ spend, now }: ProofsDeps): Proofs {
         return claims.thumbprint
       }
       if (shown.proof === undefined) throw new SoakpError('dpop_missing')
-      const thumbprint = prove(shown.proof, shown.token, request)
-      if (record.dpop !== null && record.dpop !== anyKey && record.dpop !== thumbprint) throw invalid('The grant is for another key.')
-      return thumbprint
+      return prove(shown.proof, shown.token, request, record.dpop === anyKey ? undefined : (record.dpop ?? undefined))
     },
 
     async claim(proof, request) {
@@ -146,11 +146,14 @@ export function isProven({ claims, record }: LiveGrant): boolean {
 /** `WWW-Authenticate` of a refusal (RFC 9449, section 7.1; RFC 6750, section 3). */
 export function challengeOf({ code, status }: SoakpError): string | undefined {
   if (status !== 401) return undefined
-  const error = challenges[code]
-  return error === undefined ? 'Bearer realm="soakp"' : `DPoP realm="soakp", error="${error}", algs="${proofAlgorithms.join(' ')}"`
+  const fault = proofFaults[code]
+  if (fault !== undefined) return `DPoP realm="soakp", error="${fault}", algs="${proofAlgorithms.join(' ')}"`
+  return badTokens.has(code) ? 'Bearer realm="soakp", error="invalid_token"' : 'Bearer realm="soakp"'
 }
 
-const challenges: Readonly<Partial<Record<SoakpError['code'], string>>> = {
+const badTokens: ReadonlySet<SoakpError['code']> = new Set(['token_invalid', 'token_expired', 'token_revoked'])
+
+const proofFaults: Readonly<Partial<Record<SoakpError['code'], string>>> = {
   dpop_missing: 'invalid_token',
   dpop_invalid: 'invalid_dpop_proof',
   dpop_nonce_needed: 'use_dpop_nonce',
@@ -169,6 +172,14 @@ function checkRequest({ method, url, issuedAtMs }: Proof, request: ProvenRequest
 
 const schemes: Readonly<Record<string, string>> = { 'wss:': 'https:', 'ws:': 'http:' }
 
+/** A path in the one spelling that all equal ones have in common (RFC 3986, sections 6.2.2.1 and 6.2.2.2). */
+function spelt(path: string): string {
+  return path.replace(/%[0-9a-f]{2}/gi, coded => {
+    const char = String.fromCharCode(Number.parseInt(coded.slice(1), 16))
+    return /[\w.~-]/.test(char) ? char : coded.toUpperCase()
+  })
+}
+
 /** Query and fragment do not count (RFC 9449, section 4.3). Behind a proxy the client's scheme is not ours: `https:` for a name of ours can mean nobody else. */
 function isUrlOf(text: string, { url, host, overTls, publicUrl }: ProvenRequest): boolean {
   if (text.length > 2048 || !URL.canParse(text)) return false
@@ -181,6 +192,6 @@ function isUrlOf(text: string, { url, host, overTls, publicUrl }: ProvenRequest)
     const whole = origin.replace(/\/$/, '') + path
     if (!URL.canParse(whole)) return false
     const ours = new URL(whole)
-    return ours.protocol === scheme && ours.host === said.host && ours.pathname === said.pathname
+    return ours.protocol === scheme && ours.host === said.host && spelt(ours.pathname) === spelt(said.pathname)
   })
 }

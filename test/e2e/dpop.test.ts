@@ -177,6 +177,12 @@ t.test('tokens bound to a key of the client', async t => {
     const asked = (proof: string) => call(daemon, { ...ask, headers: { authorization: `DPoP ${bound}`, dpop: proof } })
     const control = await make()
     t.equal((await asked(control)).status, 200, 'one made by hand is taken, so what follows is refused for its fault')
+    for (const htu of [`HTTPS://LocalHost:${daemon.port}${chatPath}`, `${daemon.origin}/openai/v1/x/../chat/completions`])
+      t.equal((await asked(await make({ htu }))).status, 200, 'an address is compared as one, not as a text')
+    const spelt = async (path: string, htu: string) =>
+      call(daemon, { path, headers: { authorization: `DPoP ${bound}`, dpop: await make({ htm: 'GET', htu: daemon.origin + htu }) } })
+    t.equal((await spelt('/openai/v1/models/a%7eb%3ac', '/openai/v1/models/a~b%3Ac')).status, 200)
+    t.equal(codeOf(await spelt('/openai/v1/models/a%3Ac', '/openai/v1/models/a:c')), 'dpop_invalid', 'a : that is coded is another')
     const before = upstream.requests.length
     const bad: Record<string, string> = {
       'the same once more': control,
@@ -330,6 +336,9 @@ t.test('tokens bound to a key of the client', async t => {
     t.equal(await open(['realtime', `openai-insecure-api-key.${token}~${await holder.proof(chatPath, 'GET')}`]), 401)
     t.equal(await open(['realtime', `openai-insecure-api-key.${token}~${proof}`]), 101)
     t.equal(await open(['realtime', `openai-insecure-api-key.${token}~${proof}`]), 401, 'once')
+    const inHeader = { authorization: `Bearer ${token}~${await holder.proof('/openai/v1/realtime', 'GET')}` }
+    t.equal(await open([], inHeader), 101, 'SDKs of Node have but the one place to put it, too')
+    t.equal(await open([], inHeader), 401)
     const asSocket = await holder.proof('', 'GET', { htu: url })
     t.equal(
       await open(['realtime'], { authorization: `DPoP ${token}`, dpop: asSocket }),

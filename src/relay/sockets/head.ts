@@ -17,7 +17,7 @@ export interface SocketHead {
 const secretPrefixes = ['openai-insecure-api-key.', 'xai-client-secret.']
 /** The subprotocol after one of these is a credential (Deepgram). */
 const announcing: ReadonlySet<string> = new Set(['token', 'bearer'])
-/** Between a token that is bound to a key and the proof of that key, where no header can carry it: neither has one. */
+/** Between a token that is bound to a key and the proof of that key, where the client cannot say it in a header of its own: neither has one. */
 const proofMark = '~'
 /** These choose whose account is used, which is the key's to say. */
 const accountPrefixes = ['openai-organization.', 'openai-project.']
@@ -27,7 +27,8 @@ const accountPrefixes = ['openai-organization.', 'openai-project.']
  * `several_tokens` and `real_key_sent` as `readHead` does.
  */
 export function readSocketHead(call: Call, head: Head, looksReal: (text: string) => boolean): SocketHead {
-  let { token, asDpop, proof } = head
+  let token: string | undefined
+  let { asDpop, proof } = head
   const found = (shown: string) => {
     const [candidate = '', proven] = shown.split(proofMark, 2)
     if (candidate === '') return
@@ -39,6 +40,7 @@ export function readSocketHead(call: Call, head: Head, looksReal: (text: string)
     if (token !== undefined && token !== candidate) throw new SoakpError('several_tokens')
     token = candidate
   }
+  if (head.token !== undefined) found(head.token)
   const protocols = readProtocols(call.upgrade?.protocols ?? [], found)
   const query = readQuery(call.query, tokenNames(call), found)
   // a token that stands twice is no less secret the second time
