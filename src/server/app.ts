@@ -118,7 +118,8 @@ function answerError({ log, soakp }: AppOptions, thrown: FastifyError | SoakpErr
   if (error.status >= 500) log.error({ ...line, err: error }, 'a request failed')
   else log.debug(line, 'a request was refused')
   if (error.waitSeconds !== undefined) reply.header('retry-after', error.waitSeconds)
-  if (error.code.startsWith('dpop_')) reply.header('www-authenticate', challengeOf(error))
+  const challenge = challengeOf(error)
+  if (challenge !== undefined) reply.header('www-authenticate', challenge)
   reply.headers(plainHeaders).header('x-request-id', request.id).code(error.status).type(problemType)
   reply.send(problem(error.code, error.detail, request.id))
 }

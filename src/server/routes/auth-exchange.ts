@@ -7,11 +7,10 @@ import { createWho } from '../auth/who.js'
 import type { Routes } from './index.js'
 
 const grantType = 'urn:ietf:params:oauth:grant-type:token-exchange'
-const subjectTypes: ReadonlySet<unknown> = new Set([
-  'urn:ietf:params:oauth:token-type:jwt',
-  'urn:ietf:params:oauth:token-type:id_token',
-  'urn:ietf:params:oauth:token-type:access_token',
-])
+const typeName = (kind: string) => `urn:ietf:params:oauth:token-type:${kind}`
+const subjectTypes: ReadonlySet<unknown> = new Set([typeName('jwt'), typeName('id_token'), typeName('access_token')])
+/** What is handed out is both. */
+const issuedTypes: ReadonlySet<unknown> = new Set([undefined, typeName('access_token'), typeName('jwt')])
 /** Of RFC 8693 what would ask for something that is not done is refused rather than ignored. */
 const unserved = ['actor_token', 'actor_token_type']
 
@@ -53,6 +52,8 @@ function subjectToken(body: Record<string, unknown>): unknown {
     throw new SoakpError('invalid_request', `subject_token_type is one of ${[...subjectTypes].join(', ')}.`)
   const other = unserved.find(name => body[name] !== undefined)
   if (other !== undefined) throw new SoakpError('invalid_request', `${other} is not served here.`)
+  if (!issuedTypes.has(body.requested_token_type))
+    throw new SoakpError('invalid_request', `Nothing but ${typeName('access_token')} is handed out here.`)
   return body.subject_token
 }
 
