@@ -78,7 +78,8 @@ export function createClient(options: ClientOptions): Client {
       const response = await native(url, { method: 'POST', headers, body: JSON.stringify(body), credentials: 'omit' })
       learn(response)
       if (response.ok) return (await response.json()) as T
-      if (tries > 0 || !wantsNonce(response)) throw await refusedBy(response, `soakp refused ${path}`)
+      // a proof that was made before soakp's clock or nonce was known
+      if (tries > 0 || !isAboutProof(response)) throw await refusedBy(response, `soakp refused ${path}`)
     }
   }
 
@@ -93,9 +94,9 @@ export function createClient(options: ClientOptions): Client {
     return headers
   }
 
-  /** Asked for before a call rather than learnt from its refusal, which would send the body twice. */
-  async function freshNonce(): Promise<void> {
-    if (nonce !== undefined && Date.now() - nonce.at < nonceMs) return
+  /** Asked for before a call rather than learnt from its refusal, which would send the body twice. `isNew`: whatever is known. */
+  async function freshNonce(isNew = false): Promise<void> {
+    if (!isNew && nonce !== undefined && Date.now() - nonce.at < nonceMs) return
     asking ??= native(new URL('/auth/nonce', origin), { credentials: 'omit' })
       .then(learn)
       // the call itself will say it better
@@ -130,12 +131,11 @@ export function createClient(options: ClientOptions): Client {
       await unlessAborted(authorized(headers, method, url, held), signal)
       const response = await native(asked?.clone() ?? input, { ...init, headers, credentials: 'omit', redirect: 'error' })
       learn(response)
-      const challenge = response.status === 401 ? challengeOf(response) : undefined
-      if (challenge === undefined) return response
-      const isAboutProof = wantsNonce(response) || challenge.includes('invalid_dpop_proof')
-      if (!isAboutProof) tokens.drop(held)
-      if (isOnce || tries === 2 || (renewed && !isAboutProof)) return response
-      renewed ||= !isAboutProof
+      if (response.status !== 401 || challengeOf(response) === undefined) return response
+      const isOfToken = !isAboutProof(response)
+      if (isOfToken) tokens.drop(held)
+      if (isOnce || tries === 2 || (renewed && isOfToken)) return response
+      renewed ||= isOfToken
       await response.body?.cancel()
     }
   }
@@ -156,7 +156,8 @@ export function createClient(options: ClientOptions): Client {
       const { token } = await current()
       const proving = await keyOf()
       if (!proving) return token
-      await freshNonce()
+      // why a socket is refused cannot be read in a page, so nothing could be learnt from it
+      await freshNonce(true)
       const proof = await proving.prove({ method: 'GET', url: new URL(path, origin), atMs: Date.now() + skewMs, token, nonce: nonce?.text })
       return `${token}~${proof}`
     },
@@ -174,8 +175,7 @@ export function createClient(options: ClientOptions): Client {
     },
 
     async logout({ all = false } = {}) {
-      const held = tokens.current
-      tokens.clear()
+      const held = await tokens.take()
       try {
         if (held) await post('/auth/logout', { all }, held)
       } finally {
@@ -197,8 +197,9 @@ function challengeOf(response: Response): string | undefined {
   return challenge?.includes('realm="soakp"') ? challenge : undefined
 }
 
-function wantsNonce(response: Response): boolean {
-  return response.status === 401 && (challengeOf(response)?.includes('use_dpop_nonce') ?? false)
+/** The token may be good; the proof of its key was not, or lacked the nonce that came with this reply. */
+function isAboutProof(response: Response): boolean {
+  return response.status === 401 && /"(?:use_dpop_nonce|invalid_dpop_proof)"/.test(challengeOf(response) ?? '')
 }
 
 /** Who leaves does not wait; what others wait for goes on. */

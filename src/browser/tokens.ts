@@ -23,8 +23,8 @@ export interface Tokens {
   get(): Promise<HeldToken>
   /** It was refused: the next call gets another. */
   drop(held: HeldToken): void
-  readonly current: HeldToken | undefined
-  clear(): void
+  /** Forgets the token and tells which it was; one that is on its way is waited for, and is it. */
+  take(): Promise<HeldToken | undefined>
 }
 
 /** So long before its end a token is renewed, or at four fifths of a short life. */
@@ -66,11 +66,11 @@ export function createTokens(first: () => Promise<IssuedToken | string>, again: 
     drop(refused) {
       if (held?.token === refused.token) held = undefined
     },
-    get current() {
-      return held
-    },
-    clear() {
+    async take() {
+      await flight?.catch(() => {})
+      const taken = held
       held = undefined
+      return taken
     },
   }
 }

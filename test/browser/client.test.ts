@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import t from 'tap'
 import { type ClientOptions, createClient, type IssuedToken, SoakpClientError } from '../../src/browser/index.js'
 import { freePort, type Home, launcher, makeHome } from '../support/daemon.js'
+import { startIssuer } from '../support/issuer.js'
 import { anyProvider } from '../support/scripts.js'
 import { until } from '../support/until.js'
 import { startUpstream } from '../support/upstream.js'
@@ -13,13 +15,25 @@ interface AppJson {
 }
 
 /** Plain HTTP on loopback, which `fetch` of this process takes without a CA. */
-async function serveHttp(t: { teardown(handler: () => unknown): unknown }, home: Home): Promise<string> {
+async function serveHttp(t: { teardown(handler: () => unknown): unknown }, home: Home) {
   const port = await freePort()
-  const child = spawn(process.execPath, [launcher, 'serve', '--http', '--port', `${port}`], { env: home.env, stdio: 'ignore' })
-  t.teardown(() => child.kill('SIGKILL'))
   const url = `http://localhost:${port}`
-  await until(async () => (await fetch(`${url}/healthz`).catch(() => undefined))?.status === 200, 'the daemon to answer')
-  return url
+  const env = { ...home.env, NODE_EXTRA_CA_CERTS: home.caFile() }
+  const start = () => spawn(process.execPath, [launcher, 'serve', '--http', '--port', `${port}`], { env, stdio: 'ignore' })
+  const answers = () => until(async () => (await fetch(`${url}/healthz`).catch(() => undefined))?.status === 200, 'the daemon to answer')
+  let child = start()
+  t.teardown(() => child.kill('SIGKILL'))
+  await answers()
+  return {
+    url,
+    async restart() {
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+      child = start()
+      await answers()
+    },
+  }
 }
 
 t.test('the client for pages', async t => {
@@ -28,7 +42,10 @@ t.test('the client for pages', async t => {
   const home = await makeHome(t)
   await home.addKey('openai', { secret: `sk-proj-${'a'.repeat(40)}`, baseUrl: upstream.url })
   const { credential } = await home.json<AppJson>(['app', 'create', 'shop', '--all'])
-  const url = await serveHttp(t, home)
+  const { url, restart } = await serveHttp(t, home)
+  const issuer = await startIssuer(`${home.dir}/certs`)
+  t.teardown(() => issuer.close())
+  await home.json(['issuer', 'add', issuer.url, '--audience', 'soakp', '--app', 'shop', '--allow-private', '--no-check'])
 
   async function backend(wish: object = {}): Promise<IssuedToken> {
     const headers = { authorization: `Bearer ${credential}`, 'content-type': 'application/json' }
@@ -117,7 +134,40 @@ t.test('the client for pages', async t => {
       t.equal((await chat(soakp)).status, 200, `off by ${offMs}`)
       t.equal((await chat(soakp)).status, 200)
       t.equal(asked.length, 1)
+      const page = createClient({ url, dpop: true, issuerToken: () => issuer.token({ atMs: real() }) })
+      t.equal((await chat(page)).status, 200, `off by ${offMs}, with the JWT of an issuer`)
     }
+  })
+
+  await t.test('a socket is opened with a proof that a daemon takes that has just begun anew', async t => {
+    const { soakp } = client({ dpop: true })
+    t.equal((await chat(soakp)).status, 200)
+    await restart()
+    const [token, dpop = ''] = (await soakp.socketToken('/auth/verify')).split('~')
+    const reply = await fetch(`${url}/auth/verify`, { headers: { authorization: `DPoP ${token}`, dpop } })
+    t.equal(reply.status, 200, await reply.text())
+  })
+
+  await t.test('who leaves while a token is on its way ends that one, too', async t => {
+    let given = ''
+    let answer = () => {}
+    const waiting = new Promise<void>(resolve => {
+      answer = resolve
+    })
+    const token = async () => {
+      const issued = await backend()
+      given = issued.token
+      await waiting
+      return issued
+    }
+    const soakp = createClient({ url, token })
+    const last = chat(soakp)
+    await until(() => given !== '', 'a token to be made')
+    const left = soakp.logout()
+    answer()
+    await Promise.all([last, left])
+    const reply = await fetch(`${url}/auth/verify`, { headers: { authorization: `Bearer ${given}` } })
+    t.match(await reply.json(), { code: 'token_revoked' })
   })
 
   await t.test('while the backend is down the token goes on for as long as it lasts', async t => {
