@@ -123,6 +123,7 @@ export function createClient(options: ClientOptions): Client {
     const signal = init.signal ?? asked?.signal
     // a stream can be sent once
     const isOnce = init.body instanceof ReadableStream
+    const { taken } = tokens
     let renewed = false
     for (let tries = 0; ; tries++) {
       const headers = new Headers(init.headers ?? asked?.headers)
@@ -134,7 +135,7 @@ export function createClient(options: ClientOptions): Client {
       if (response.status !== 401 || challengeOf(response) === undefined) return response
       const isOfToken = !isAboutProof(response)
       if (isOfToken) tokens.drop(held)
-      if (isOnce || tries === 2 || (renewed && isOfToken)) return response
+      if (isOnce || tries === 2 || (renewed && isOfToken) || tokens.taken > taken) return response
       renewed ||= isOfToken
       await response.body?.cancel()
     }

@@ -25,6 +25,8 @@ export interface Tokens {
   drop(held: HeldToken): void
   /** Forgets the token and tells which it was; one that is on its way is waited for, and is it. */
   take(): Promise<HeldToken | undefined>
+  /** How often that was done: a call from before must not bring a new one. */
+  readonly taken: number
 }
 
 /** So long before its end a token is renewed, or at four fifths of a short life. */
@@ -36,6 +38,7 @@ const patienceMs = 5_000
 export function createTokens(first: () => Promise<IssuedToken | string>, again: (held: HeldToken) => Promise<IssuedToken>): Tokens {
   let held: HeldToken | undefined
   let flight: Promise<HeldToken> | undefined
+  let taken = 0
 
   async function renew(old: HeldToken | undefined): Promise<HeldToken> {
     const refreshed = old?.refreshable && Date.now() < old.endsAt ? await again(old).catch(() => undefined) : undefined
@@ -67,9 +70,13 @@ export function createTokens(first: () => Promise<IssuedToken | string>, again: 
       if (held?.token === refused.token) held = undefined
     },
     async take() {
+      taken++
       await flight?.catch(() => {})
-      const taken = held
+      const last = held
       held = undefined
+      return last
+    },
+    get taken() {
       return taken
     },
   }

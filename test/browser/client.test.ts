@@ -148,26 +148,28 @@ t.test('the client for pages', async t => {
     t.equal(reply.status, 200, await reply.text())
   })
 
-  await t.test('who leaves while a token is on its way ends that one, too', async t => {
-    let given = ''
+  await t.test('who leaves while a token is on its way ends that one, too, and no call brings another', async t => {
+    const given: string[] = []
     let answer = () => {}
     const waiting = new Promise<void>(resolve => {
       answer = resolve
     })
     const token = async () => {
       const issued = await backend()
-      given = issued.token
+      given.push(issued.token)
       await waiting
       return issued
     }
     const soakp = createClient({ url, token })
     const last = chat(soakp)
-    await until(() => given !== '', 'a token to be made')
+    await until(() => given.length === 1, 'a token to be made')
     const left = soakp.logout()
     answer()
     await Promise.all([last, left])
-    const reply = await fetch(`${url}/auth/verify`, { headers: { authorization: `Bearer ${given}` } })
+    t.equal(given.length, 1)
+    const reply = await fetch(`${url}/auth/verify`, { headers: { authorization: `Bearer ${given[0]}` } })
     t.match(await reply.json(), { code: 'token_revoked' })
+    t.equal((await chat(soakp)).status, 200, 'a new call does')
   })
 
   await t.test('while the backend is down the token goes on for as long as it lasts', async t => {
