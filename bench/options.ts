@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
 
-export const contenderNames = ['nginx', 'floor', 'soakp', 'soakp-limited', 'portkey'] as const
+const contenderNames = ['nginx', 'floor', 'soakp', 'soakp-limited', 'portkey'] as const
 export type ContenderName = (typeof contenderNames)[number]
 
-export const measureNames = ['calls', 'http2', 'chunks', 'first-byte', 'idle', 'sockets'] as const
+const measureNames = ['calls', 'http2', 'chunks', 'first-byte', 'idle', 'sockets'] as const
 export type MeasureName = (typeof measureNames)[number]
 
 export interface Options {

@@ -44,7 +44,7 @@ type Done = (error?: unknown) => void
 /** The end of a reply waits so long for a store that fails, before its client is told by a broken connection. */
 const patienceMs = 2000
 /** Where calls go on without the store, so many entries wait for it; beyond that calls are refused. Less than a kilobyte each. */
-export const mostOwed = 50_000
+const mostOwed = 50_000
 /** The event loop stands still for that. */
 const writtenAtOnce = 500
 

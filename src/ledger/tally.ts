@@ -87,7 +87,7 @@ function isCode(code: string | null): code is ErrorCode {
 }
 
 /** Clients choose the first segment of a path: what is no provider is counted together. */
-export const otherProvider = 'other'
+const otherProvider = 'other'
 
 /** Services of the operator's own, by the names of their keys. */
 const mostOwn = 200

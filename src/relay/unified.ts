@@ -37,7 +37,7 @@ const posts: Readonly<Record<string, 'openai' | 'anthropic'>> = {
 }
 
 /** Throws `endpoint_not_open` for what the unified endpoint does not serve, `method_not_allowed`, `invalid_path`. */
-export function unifiedRoute(method: string, path: string): UnifiedRoute {
+function unifiedRoute(method: string, path: string): UnifiedRoute {
   const speaks = Object.hasOwn(posts, path) ? posts[path] : undefined
   if (speaks) {
     if (method !== 'POST') throw new SoakpError('method_not_allowed', 'Send it with POST.')

@@ -6,7 +6,7 @@ import { syncFolder, writeAll, writeFileAtomic } from '../lib/atomic-file.js'
 import { Secret } from '../lib/secret.js'
 import type { Store } from '../stores/store.js'
 import { type OpenBackup, openBackup, writeBackup } from './backup-file.js'
-import { fits, type Keyring, keyringPath, readKeyringFile, unseal } from './keyring.js'
+import { fits, type Keyring, keyringPath, openKeyring, readKeyringFile, unseal } from './keyring.js'
 import { parseKeyringFile } from './keyring-file.js'
 import { createVault } from './vault.js'
 
@@ -153,7 +153,7 @@ async function refuseUsed({ home, databaseFile, master, openStore }: RestoreOpti
   const hint = 'nothing is overwritten: move the home away first, or restore into another one with --home'
   let used: boolean
   try {
-    const keyring = await unseal(readKeyringFile(keys), master, keys)
+    const keyring = await openKeyring(home, master)
     const store = await openStore(databaseFile, keyring.databaseKey)
     used = (await store.listKeys()).length + (await store.listGrants()).length > 0
     await store.close()

@@ -149,7 +149,7 @@ function testDialect(t: Test, dialect: Dialect): void {
   }
 }
 
-export const emptyUsage: Usage = {
+const emptyUsage: Usage = {
   inputTokens: 0,
   outputTokens: 0,
   cachedInputTokens: 0,

@@ -41,7 +41,7 @@ export function aGrant(fields: Partial<GrantRecord> = {}): GrantRecord {
   })
 }
 
-export function anOwned(fields: Partial<OwnedRecord> = {}): OwnedRecord {
+function anOwned(fields: Partial<OwnedRecord> = {}): OwnedRecord {
   const whose = { tenant: 'default', provider: 'openai', kind: 'file', id: 'file-1', keyId: 'key_1', grantId: 'grt_a' }
   return { ...whose, createdAtMs: 1, endsAtMs: null, facts: null, ...fields }
 }

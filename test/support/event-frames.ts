@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 
 /** One frame of `application/vnd.amazon.eventstream`, as AWS's own clients check it. */
-export function eventFrame(type: string, payload: unknown): Buffer {
+function eventFrame(type: string, payload: unknown): Buffer {
   const headers = Buffer.concat([
     stringHeader(':event-type', type),
     stringHeader(':content-type', 'application/json'),

@@ -42,15 +42,6 @@ export function raw(...parts: (string | Uint8Array)[]): Script {
   }
 }
 
-/** As `raw`, then a FIN. */
-export function rawThenClose(...parts: (string | Uint8Array)[]): Script {
-  const script = raw(...parts)
-  return async exchange => {
-    await script(exchange)
-    exchange.close()
-  }
-}
-
 /** As `raw`, then an RST. */
 export function rawThenReset(...parts: (string | Uint8Array)[]): Script {
   const script = raw(...parts)
@@ -129,7 +120,7 @@ export function openaiEvent(delta: string, extra: Record<string, unknown> = {}):
 export const openaiUsageEvent = `data: ${JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1_763_000_000, model: 'gpt-4o-mini', choices: [], usage: openaiUsage })}\n\n`
 
 /** A stream as OpenAI sends it; with the usage chunk when the client asked for it (or somebody on its behalf). */
-export const openaiStream: Script = async exchange => {
+const openaiStream: Script = async exchange => {
   const body = (await exchange.body()).toString()
   const words = ['Hel', 'lo ', 'thé', 're ', '🐟']
   const events = words.map(word => openaiEvent(word))
@@ -138,7 +129,7 @@ export const openaiStream: Script = async exchange => {
   await sse(events)(exchange)
 }
 
-export const anthropicMessage = {
+const anthropicMessage = {
   id: 'msg_1',
   type: 'message',
   role: 'assistant',

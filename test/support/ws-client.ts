@@ -89,12 +89,3 @@ export function refusedSocket(daemon: Pick<Daemon, 'port' | 'ca'>, path: string,
     })
   })
 }
-
-/** A home whose key of the provider points at the upstream, a daemon, and a token. */
-export async function until101(upstream: { readonly upgrades: readonly unknown[] }, count: number): Promise<void> {
-  await until(
-    () => upstream.upgrades.length >= count,
-    `${count} upgrades at the upstream`,
-    () => upstream.upgrades.length,
-  )
-}

@@ -53,7 +53,7 @@ const keptMs = 70 * 86_400_000
 const pruneEveryMs = 600_000
 
 /** Minutes between two questions, growing with each: 1, 1.5, 2.25 … 15. */
-export function pollDelayMs(polls: number): number {
+function pollDelayMs(polls: number): number {
   return Math.min(900_000, Math.round(60_000 * 1.5 ** Math.min(polls, 20)))
 }
 

@@ -93,7 +93,7 @@ function isKept({ endpoint }: Exchange, rules: Rules): boolean {
 }
 
 /** Whether a form may name things of others. */
-export function mayNameInForm({ endpoint }: Exchange, rules: Rules): boolean {
+function mayNameInForm({ endpoint }: Exchange, rules: Rules): boolean {
   if (endpoint?.owns === undefined || rules.reachesAll) return false
   return (ownershipOf(endpoint)?.formNames.length ?? 0) > 0
 }

@@ -26,7 +26,7 @@ const accountPrefixes = ['openai-organization.', 'openai-project.']
  * Finds the access token of an upgrade, also where it stands in a subprotocol or, if the row says so, in the query, and takes it out of both. Throws
  * `several_tokens` and `real_key_sent` as `readHead` does.
  */
-export function readSocketHead(call: Call, head: Head, looksReal: (text: string) => boolean): SocketHead {
+function readSocketHead(call: Call, head: Head, looksReal: (text: string) => boolean): SocketHead {
   let token: string | undefined
   let { asDpop, proof } = head
   const found = (shown: string) => {

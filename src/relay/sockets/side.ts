@@ -20,7 +20,7 @@ const leastBytesPerSecond = 32 * 1024
 const noReason = Buffer.alloc(0)
 
 /** Codes that may stand in a close frame (RFC 6455, section 7.4). */
-export function isSendable(code: number): boolean {
+function isSendable(code: number): boolean {
   return (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
 }
 

@@ -63,7 +63,7 @@ function enterWal(db: Connection): unknown {
 }
 
 /** Gives the key as bytes: a string of it would stay on the JavaScript heap. */
-export function unlock(db: Connection, databaseKey: KeyObject): void {
+function unlock(db: Connection, databaseKey: KeyObject): void {
   const raw = databaseKey.export()
   const key = Buffer.alloc(4 + raw.length)
   key.write('raw:')

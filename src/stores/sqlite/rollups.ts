@@ -25,7 +25,7 @@ export const sums = [
 type Sum = (typeof sums)[number]
 
 /** Adds up without end: a sum that passes what a whole number of the driver's can be stays there, where SQLite's `sum` would fail, and with it everybody's report. */
-export const mostSum = Number.MAX_SAFE_INTEGER
+const mostSum = Number.MAX_SAFE_INTEGER
 const summed = (name: string) => `CAST(min(total(${name}), ${mostSum}) AS INTEGER)`
 
 /** Of an entry, what marks it, where it was neither refused nor cut: see `UsageRow`. */

@@ -134,4 +134,4 @@ export function sliceQueries(db: Connection, { read, write }: Transactions): Sli
 }
 
 /** Of what is left of a limit, so small a part is drawn ahead of need. */
-export const shareOfRest = 16
+const shareOfRest = 16
