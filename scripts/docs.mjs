@@ -208,7 +208,7 @@ function dnsProviderOf({ title, link, prefixes, settings, ttl, propagation, note
 }
 
 async function trustPage() {
-  const { trustText } = await compiled('cli/trust.js')
+  const { trustText } = await compiled('cli/view/trust.js')
   const caFile = '$HOME/.soakp/certs/local/ca.pem'
   return page(
     'Trusting the local CA',

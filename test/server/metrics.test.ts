@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { checkCertificate, checkIssued } from '../../src/cli/surroundings.js'
+import { checkCertificate, checkIssued } from '../../src/cli/doctor/surroundings.js'
 import type { Settings } from '../../src/config/settings.js'
 import { SoakpError } from '../../src/errors.js'
 import { exposition } from '../../src/server/metrics/text.js'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
 import { minute, table } from '../format.js'
-import { aliasView } from '../views.js'
+import { aliasView } from '../view/alias.js'
 
 /** `soakp alias list`: every name of your own, and what it stands for. */
 export function aliasList(cli: Cli): Command {

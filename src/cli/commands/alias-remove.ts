@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { findAlias } from '../find.js'
-import { aliasView } from '../views.js'
+import { findAlias } from '../input/find.js'
+import { aliasView } from '../view/alias.js'
 
 /** `soakp alias remove`: calls that still say the name are refused from now on. */
 export function aliasRemove(cli: Cli): Command {

@@ -2,8 +2,8 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { findProvider } from '../../providers/index.js'
 import type { Cli } from '../cli.js'
-import { findAlias } from '../find.js'
-import { aliasView } from '../views.js'
+import { findAlias } from '../input/find.js'
+import { aliasView } from '../view/alias.js'
 
 /** `soakp alias set`: a name of your own for a model, that can be pointed elsewhere without touching a client. */
 export function aliasSet(cli: Cli): Command {

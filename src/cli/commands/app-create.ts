@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import type { NewApp } from '../../access/apps.js'
 import { SoakpError } from '../../errors.js'
-import { type AppOptions, addAppOptions, readAppOptions } from '../app-input.js'
-import { appView } from '../app-views.js'
 import type { Cli } from '../cli.js'
 import { printable } from '../format.js'
-import { scopeText } from '../views.js'
+import { type AppOptions, addAppOptions, readAppOptions } from '../input/app.js'
+import { appView } from '../view/app.js'
+import { scopeText } from '../view/grant.js'
 
 /** `soakp app create`: the credential alone on stdout, for the backend's settings; the rest is on stderr. */
 export function appCreate(cli: Cli): Command {

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
-import { appState, appView } from '../app-views.js'
 import type { Cli } from '../cli.js'
 import { minute, table } from '../format.js'
-import { scopeText } from '../views.js'
+import { appState, appView } from '../view/app.js'
+import { scopeText } from '../view/grant.js'
 
 /** `soakp app list`: every app, also those that are revoked. */
 export function appList(cli: Cli): Command {

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
-import { appView } from '../app-views.js'
 import type { Cli } from '../cli.js'
-import { findApp } from '../find.js'
 import { printable } from '../format.js'
+import { findApp } from '../input/find.js'
+import { appView } from '../view/app.js'
 
 /** `soakp app revoke`: when it returns, no call of any of its users that begins later is accepted, by any process. */
 export function appRevoke(cli: Cli): Command {

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { formatDuration } from '../../lib/duration.js'
-import { appView } from '../app-views.js'
 import type { Cli } from '../cli.js'
-import { findApp } from '../find.js'
-import { durationOption } from '../options.js'
+import { findApp } from '../input/find.js'
+import { durationOption } from '../input/options.js'
+import { appView } from '../view/app.js'
 
 /** `soakp app rotate`: users keep their access tokens; only what the backend shows changes. */
 export function appRotate(cli: Cli): Command {

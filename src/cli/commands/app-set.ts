@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
-import { type AppOptions, addAppClearingOptions, addAppOptions, readAppOptions } from '../app-input.js'
-import { appText, appView } from '../app-views.js'
 import type { Cli } from '../cli.js'
-import { findApp } from '../find.js'
+import { type AppOptions, addAppClearingOptions, addAppOptions, readAppOptions } from '../input/app.js'
+import { findApp } from '../input/find.js'
+import { appText, appView } from '../view/app.js'
 
 /** `soakp app set`: what is given is replaced, the rest stays, for every user from the next call on. */
 export function appSet(cli: Cli): Command {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import { appText, appView } from '../app-views.js'
 import type { Cli } from '../cli.js'
-import { findApp } from '../find.js'
+import { findApp } from '../input/find.js'
+import { appText, appView } from '../view/app.js'
 
 /** `soakp app show`: what its users may do, never a credential. */
 export function appShow(cli: Cli): Command {

@@ -7,7 +7,7 @@ import type { Authority } from '../../tls/acme/authorities.js'
 import { agreed, withKeeper } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { facts, time } from '../format.js'
-import { emailOption } from '../options.js'
+import { emailOption } from '../input/options.js'
 
 interface Options {
   readonly server?: string

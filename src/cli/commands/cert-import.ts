@@ -3,9 +3,9 @@ import { basename, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { certsDirOf } from '../cert-session.js'
-import { statusJson } from '../cert-views.js'
 import type { Cli } from '../cli.js'
 import { minute } from '../format.js'
+import { statusJson } from '../view/certificate.js'
 
 interface Options {
   readonly cert?: string

@@ -2,11 +2,11 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Keeper } from '../../keeper.js'
 import type { CertificateWishes } from '../../tls/life/record.js'
-import { type IssueOptions, issueOptions, wishesOf } from '../cert-input.js'
 import { withKeeper } from '../cert-session.js'
-import { statusJson } from '../cert-views.js'
 import type { Cli } from '../cli.js'
 import { minute } from '../format.js'
+import { type IssueOptions, issueOptions, wishesOf } from '../input/certificate.js'
+import { statusJson } from '../view/certificate.js'
 
 /** `soakp cert issue`: from names to a certificate that is served, and renewed from then on. */
 export function certIssue(cli: Cli): Command {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { certsDirOf } from '../cert-session.js'
-import { statusJson, statusTable } from '../cert-views.js'
 import type { Cli } from '../cli.js'
+import { statusJson, statusTable } from '../view/certificate.js'
 
 /** `soakp cert list`: everything that is served beside the local CA's certificate, and what is still to come. */
 export function certList(cli: Cli): Command {

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { trustText } from '../trust.js'
+import { trustText } from '../view/trust.js'
 
 /** `soakp cert local`: makes what is missing of the local CA and its certificate, renews what is due, and says how to trust it. */
 export function certLocal(cli: Cli): Command {

@@ -1,10 +1,10 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { certsDirOf, withKeeper } from '../cert-session.js'
-import { renewalJson, renewalText } from '../cert-views.js'
 import type { Cli } from '../cli.js'
 import { Exit } from '../failure.js'
 import { printable } from '../format.js'
+import { renewalJson, renewalText } from '../view/certificate.js'
 
 interface Options {
   readonly quiet?: boolean

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { agreed, withKeeper } from '../cert-session.js'
 import type { Cli } from '../cli.js'
-import { countOption } from '../options.js'
+import { countOption } from '../input/options.js'
 
 interface Options {
   readonly reason: string

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { certsDirOf } from '../cert-session.js'
-import { statusJson, statusText } from '../cert-views.js'
 import type { Cli } from '../cli.js'
+import { statusJson, statusText } from '../view/certificate.js'
 
 /** `soakp cert show NAME` */
 export function certShow(cli: Cli): Command {

@@ -3,7 +3,8 @@ import { SoakpError } from '../../errors.js'
 import { withKeeper } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { printable } from '../format.js'
-import { listOption, resolverOption } from '../options.js'
+
+import { listOption, resolverOption } from '../input/options.js'
 
 interface Options {
   readonly dns: string

@@ -8,7 +8,7 @@ export function doctor(cli: Cli): Command {
   return new Command('doctor')
     .description('check settings, home, master key, database, keys, certificates, clock and port; says what to do about each fault')
     .action(async () => {
-      const { examine } = await import('../examine.js')
+      const { examine } = await import('../doctor/examine.js')
       const findings = await examine(() => cli.settings(), cli.now)
       const lines = findings.map(({ check, state, text, todo }) => {
         const line = `${state.padEnd(5)} ${check.padEnd(12)} ${printable(text)}`

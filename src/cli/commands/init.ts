@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { initText, nextFor } from '../init-text.js'
+import { initText, nextFor } from '../view/init.js'
 
 /** `soakp init`: makes the home, never overwrites, and completes what an interrupted one left. */
 export function init(cli: Cli): Command {

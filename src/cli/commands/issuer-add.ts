@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { issuerText, issuerView } from '../app-views.js'
 import type { Cli } from '../cli.js'
-import { findApp } from '../find.js'
-import { listOption } from '../options.js'
+import { findApp } from '../input/find.js'
+import { listOption } from '../input/options.js'
+import { issuerText, issuerView } from '../view/issuer.js'
 
 interface Claim {
   readonly name: string

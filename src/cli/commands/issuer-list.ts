@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import { issuerView } from '../app-views.js'
 import type { Cli } from '../cli.js'
 import { table } from '../format.js'
+import { issuerView } from '../view/issuer.js'
 
 /** `soakp issuer list`: whose JWTs are taken. */
 export function issuerList(cli: Cli): Command {

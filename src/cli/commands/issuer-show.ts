@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { issuerText, issuerView } from '../app-views.js'
 import type { Cli } from '../cli.js'
+import { issuerText, issuerView } from '../view/issuer.js'
 
 /** `soakp issuer show`: what its tokens have to be like. */
 export function issuerShow(cli: Cli): Command {

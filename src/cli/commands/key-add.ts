@@ -5,10 +5,10 @@ import { Secret } from '../../lib/secret.js'
 import type { NewKey } from '../../vault/vault.js'
 import { secretInArgv } from '../argv.js'
 import type { Cli, SecretSource } from '../cli.js'
-import { type CustomOptions, checkProvider } from '../custom-provider.js'
-import { checkSecret, checkText, verifying } from '../key-input.js'
-import { weightOption } from '../options.js'
-import { keyView } from '../views.js'
+import { type CustomOptions, checkProvider } from '../input/custom-provider.js'
+import { checkSecret, checkText, verifying } from '../input/key.js'
+import { weightOption } from '../input/options.js'
+import { keyView } from '../view/key.js'
 
 interface Options extends SecretSource, CustomOptions {
   readonly name: string

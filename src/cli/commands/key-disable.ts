@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { findKey, missingKey } from '../find.js'
-import { keyView } from '../views.js'
+import { findKey, missingKey } from '../input/find.js'
+import { keyView } from '../view/key.js'
 
 /** `soakp key disable`. A running daemon obeys from its next call on. */
 export function keyDisable(cli: Cli): Command {

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { findKey, missingKey } from '../find.js'
-import { keyView, wakingPatch } from '../views.js'
+import { findKey, missingKey } from '../input/find.js'
+import { wakingPatch } from '../input/key.js'
+import { keyView } from '../view/key.js'
 
 /** `soakp key enable`. A running daemon obeys from its next call on. */
 export function keyEnable(cli: Cli): Command {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
 import { minute, table } from '../format.js'
-import { keyState, keyView } from '../views.js'
+import { keyState, keyView } from '../view/key.js'
 
 /** `soakp key list`: what is in the vault, never a key's value. */
 export function keyList(cli: Cli): Command {

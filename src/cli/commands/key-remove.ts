@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { findKey, missingKey } from '../find.js'
+import { findKey, missingKey } from '../input/find.js'
 
 /** `soakp key remove`: for good. Grants that name the key stay, and open nothing through it. */
 export function keyRemove(cli: Cli): Command {

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import type { Cli, SecretSource } from '../cli.js'
-import { findKey } from '../find.js'
-import { checkSecret, verifying } from '../key-input.js'
-import { keyView } from '../views.js'
+import { findKey } from '../input/find.js'
+import { checkSecret, verifying } from '../input/key.js'
+import { keyView } from '../view/key.js'
 
 interface Options extends SecretSource {
   readonly verify: boolean

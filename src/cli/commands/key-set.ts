@@ -2,10 +2,10 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { KeyPatch } from '../../stores/store.js'
 import type { Cli } from '../cli.js'
-import { findKey, missingKey } from '../find.js'
-import { checkText } from '../key-input.js'
-import { weightOption } from '../options.js'
-import { keyText, keyView } from '../views.js'
+import { findKey, missingKey } from '../input/find.js'
+import { checkText } from '../input/key.js'
+import { weightOption } from '../input/options.js'
+import { keyText, keyView } from '../view/key.js'
 
 interface Options {
   readonly name?: string

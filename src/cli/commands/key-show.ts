@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { findKey } from '../find.js'
-import { keyText, keyView } from '../views.js'
+import { findKey } from '../input/find.js'
+import { keyText, keyView } from '../view/key.js'
 
 /** `soakp key show`: everything about a key but its value. */
 export function keyShow(cli: Cli): Command {

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { findKey } from '../find.js'
+import { findKey } from '../input/find.js'
 import { throwVerdict } from '../verdict.js'
-import { keyView } from '../views.js'
+import { keyView } from '../view/key.js'
 
 /** `soakp key verify`: asks the provider whether a key works, and says so by the exit code too. */
 export function keyVerify(cli: Cli): Command {

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { findKey, missingKey } from '../find.js'
-import { keyView, wakingPatch } from '../views.js'
+import { findKey, missingKey } from '../input/find.js'
+import { wakingPatch } from '../input/key.js'
+import { keyView } from '../view/key.js'
 
 /** `soakp key wake`: whatever a key rests for, calls may go to it again. A running daemon obeys from its next call on. */
 export function keyWake(cli: Cli): Command {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
 import { table } from '../format.js'
-import { limitView, targetText } from '../limit-views.js'
+import { limitView, targetText } from '../view/limit.js'
 
 /** `soakp limit list`: the limits beside those that grants and apps have of their own. */
 export function limitList(cli: Cli): Command {

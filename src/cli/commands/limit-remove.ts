@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { isSame, modelOption, readTarget, targetHelp } from '../limit-input.js'
-import { limitView, targetText } from '../limit-views.js'
+import { isSame, modelOption, readTarget, targetHelp } from '../input/limit.js'
+import { limitView, targetText } from '../view/limit.js'
 
 /** `soakp limit remove`: the counters stay, so that the same limit set again goes on from where they are. */
 export function limitRemove(cli: Cli): Command {

@@ -3,8 +3,8 @@ import { checkCount, checkRate, checkTerms } from '../../access/check-grant.js'
 import { SoakpError } from '../../errors.js'
 import type { LimitRecord } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
-import { addLimitOptions, findTarget, isSame, type LimitOptions, type Target, targetHelp } from '../limit-input.js'
-import { limitView, targetText } from '../limit-views.js'
+import { addLimitOptions, findTarget, isSame, type LimitOptions, type Target, targetHelp } from '../input/limit.js'
+import { limitView, targetText } from '../view/limit.js'
 
 /** `soakp limit set`: what is given is replaced, the rest stays. Counters go on from where they are. */
 export function limitSet(cli: Cli): Command {

@@ -3,8 +3,8 @@ import { SoakpError } from '../../errors.js'
 import type { Soakp } from '../../soakp.js'
 import type { Cli } from '../cli.js'
 import { minute, table } from '../format.js'
-import { findTarget, type Target, targetHelp } from '../limit-input.js'
-import { amountText, type CountedLimit, countedLimits, countedView, standing, targetText } from '../limit-views.js'
+import { findTarget, type Target, targetHelp } from '../input/limit.js'
+import { amountText, type CountedLimit, countedLimits, countedView, standing, targetText } from '../view/limit.js'
 
 /** `soakp limit show`: how much of each quota and budget is used and held at this moment. */
 export function limitShow(cli: Cli): Command {

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { parseTarget, priceText, priceView } from '../price-input.js'
+import { parseTarget, priceText, priceView } from '../input/price.js'
 
 /** `soakp price alias`: a deployment, or a name of one's own, that costs what a listed model costs. */
 export function priceAlias(cli: Cli): Command {

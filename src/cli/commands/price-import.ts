@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { PriceRecord } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
-import { checkedModel, checkedProvider, parseTarget, priceView, ratesFrom } from '../price-input.js'
+import { checkedModel, checkedProvider, parseTarget, priceView, ratesFrom } from '../input/price.js'
 
 const maxBytes = 10 * 1024 * 1024
 

@@ -2,8 +2,8 @@ import { Command } from 'commander'
 import { ownPrices } from '../../prices/own-list.js'
 import type { Cli } from '../cli.js'
 import { minute, table } from '../format.js'
-import { type Moment, momentMs, momentOption } from '../options.js'
-import { pricesOf, priceText, priceView } from '../price-input.js'
+import { type Moment, momentMs, momentOption } from '../input/options.js'
+import { pricesOf, priceText, priceView } from '../input/price.js'
 
 interface Options {
   readonly unpriced?: boolean

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { checkedModel, checkedProvider } from '../price-input.js'
+import { checkedModel, checkedProvider } from '../input/price.js'
 
 /** `soakp price remove`: the listed price holds again. What calls were charged stays. */
 export function priceRemove(cli: Cli): Command {

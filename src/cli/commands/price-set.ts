@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Cli } from '../cli.js'
-import { type Moment, momentMs, momentOption } from '../options.js'
-import { checkedModel, checkedProvider, freeRates, parsePrice, priceFields, priceText, priceView, ratesFrom } from '../price-input.js'
+import { type Moment, momentMs, momentOption } from '../input/options.js'
+import { checkedModel, checkedProvider, freeRates, parsePrice, priceFields, priceText, priceView, ratesFrom } from '../input/price.js'
 
 type Options = Readonly<Record<string, unknown>> & { readonly from?: Moment; readonly free?: boolean }
 

@@ -3,7 +3,7 @@ import { SoakpError } from '../../errors.js'
 import { ownListVersion, sourceOf } from '../../prices/own-list.js'
 import type { Cli } from '../cli.js'
 import { facts } from '../format.js'
-import { checkedModel, checkedProvider, pricesOf } from '../price-input.js'
+import { checkedModel, checkedProvider, pricesOf } from '../input/price.js'
 
 /** `soakp price show`: what a model costs now, and who says so. */
 export function priceShow(cli: Cli): Command {

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { OwnedRecord } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
-import { placedError, readRows, recordMaker } from '../resource-input.js'
+import { placedError, readRows, recordMaker } from '../input/resource.js'
 
 /** Written in one commit each. */
 const pieceSize = 1000

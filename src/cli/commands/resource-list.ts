@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
 import { minute, table } from '../format.js'
-import { countOption } from '../options.js'
-import { ownerOf } from '../resource-input.js'
-import { namesOf, resourceView } from '../resource-views.js'
+import { countOption } from '../input/options.js'
+import { ownerOf } from '../input/resource.js'
+import { namesOf, resourceView } from '../view/resource.js'
 
 interface Options {
   readonly owner?: string

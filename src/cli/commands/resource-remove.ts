@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import { shown } from '../argv.js'
 import type { Cli } from '../cli.js'
-import { resourceView } from '../resource-views.js'
+import { resourceView } from '../view/resource.js'
 
 /** `soakp resource remove`: it stays at the provider, and is nobody's from the next call on. */
 export function resourceRemove(cli: Cli): Command {

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander'
 import type { Cli } from '../cli.js'
 import { Exit } from '../failure.js'
-import { initText, nextToServing } from '../init-text.js'
 import { trialText } from '../trial.js'
+import { initText, nextToServing } from '../view/init.js'
 
 interface Options {
   readonly host?: string

@@ -5,8 +5,8 @@ import { anyKey } from '../../stores/records.js'
 import type { Store } from '../../stores/store.js'
 import type { Cli } from '../cli.js'
 import { time } from '../format.js'
-import { addGrantOptions, type GrantOptions, readDpop, readScope, readSpending } from '../token-input.js'
-import { grantView, scopeText } from '../views.js'
+import { addGrantOptions, type GrantOptions, readDpop, readScope, readSpending } from '../input/grant.js'
+import { grantView, scopeText } from '../view/grant.js'
 
 const defaultLifetimeMs = 30 * 86_400_000
 

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
-import { appUserView } from '../app-views.js'
 import type { Cli } from '../cli.js'
-import { findApp } from '../find.js'
 import { minute, table } from '../format.js'
-import { grantState, grantView, scopeText } from '../views.js'
+import { findApp } from '../input/find.js'
+import { appUserView } from '../view/app.js'
+import { grantState, grantView, scopeText } from '../view/grant.js'
 
 /** `soakp token list`: every grant that the operator made, also those that have ended; the grants of an app's users, of which there may be many, for one app. */
 export function tokenList(cli: Cli): Command {

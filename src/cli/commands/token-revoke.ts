@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
 import { printable } from '../format.js'
-import { grantView } from '../views.js'
+import { grantView } from '../view/grant.js'
 
 /** `soakp token revoke`: when it returns, no call that begins later is accepted, by any process. */
 export function tokenRevoke(cli: Cli): Command {

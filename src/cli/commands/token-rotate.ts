@@ -2,8 +2,8 @@ import { Command } from 'commander'
 import { formatDuration } from '../../lib/duration.js'
 import type { Cli } from '../cli.js'
 import { time } from '../format.js'
-import { durationOption } from '../options.js'
-import { grantView } from '../views.js'
+import { durationOption } from '../input/options.js'
+import { grantView } from '../view/grant.js'
 
 /** `soakp token rotate`: without a grace the old token ends at once, as it should when it has leaked. */
 export function tokenRotate(cli: Cli): Command {

@@ -3,8 +3,8 @@ import { SoakpError } from '../../errors.js'
 import type { GrantPatch } from '../../stores/store.js'
 import type { Cli } from '../cli.js'
 import { time } from '../format.js'
-import { addClearingOptions, addGrantOptions, type GrantOptions, readDpop, readScope, readSpending } from '../token-input.js'
-import { grantText, grantView } from '../views.js'
+import { addClearingOptions, addGrantOptions, type GrantOptions, readDpop, readScope, readSpending } from '../input/grant.js'
+import { grantText, grantView } from '../view/grant.js'
 
 /** `soakp token set`: what is given is replaced, the rest stays; the token that is out there goes on working under the new rules. */
 export function tokenSet(cli: Cli): Command {

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
-import { grantText, grantView, tokensView } from '../views.js'
+import { grantText, grantView, tokensView } from '../view/grant.js'
 
 /** `soakp token show`: what a grant allows, and which tokens of it are out there. */
 export function tokenShow(cli: Cli): Command {

@@ -3,9 +3,9 @@ import { SoakpError } from '../../errors.js'
 import { formatDollars } from '../../lib/money.js'
 import type { Entry } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
-import { entryColumns, entryView } from '../entry-view.js'
 import { csv } from '../format.js'
-import { type Moment, momentMs, momentOption } from '../options.js'
+import { type Moment, momentMs, momentOption } from '../input/options.js'
+import { entryColumns, entryView } from '../view/entry.js'
 
 interface Options {
   readonly since?: Moment

@@ -3,8 +3,8 @@ import { SoakpError } from '../../errors.js'
 import { formatDollars } from '../../lib/money.js'
 import { batchMethod, type Entry } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
-import { entryView } from '../entry-view.js'
 import { facts, time } from '../format.js'
+import { entryView } from '../view/entry.js'
 
 /** `soakp usage show`: one call, with every attempt that it took. */
 export function usageShow(cli: Cli): Command {

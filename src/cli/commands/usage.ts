@@ -4,7 +4,7 @@ import { formatDollars, toDollars } from '../../lib/money.js'
 import { type UsageDimension, type UsageFilter, type UsageRow, usageDimensions, usageUnits } from '../../stores/records.js'
 import type { Cli } from '../cli.js'
 import { type Column, csv, table } from '../format.js'
-import { type Moment, momentMs, momentOption } from '../options.js'
+import { type Moment, momentMs, momentOption } from '../input/options.js'
 import { usageExport } from './usage-export.js'
 import { usageShow } from './usage-show.js'
 

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { SoakpError } from '../errors.js'
-import type { CertificateWishes } from '../tls/life/record.js'
+
+import { SoakpError } from '../../errors.js'
+import type { CertificateWishes } from '../../tls/life/record.js'
 import { emailOption, listOption, resolverOption } from './options.js'
 
 export interface IssueOptions {
@@ -69,12 +70,12 @@ export function issueOptions(command: Command): Command {
 /** The wishes that a command line holds, complete. Throws `usage` and what is wrong with names and CAs. */
 export async function wishesOf(options: IssueOptions): Promise<{ readonly name: string; readonly wishes: CertificateWishes }> {
   const [{ authorityOf }, { keyTypes }, { identifiersOf }, { stagingOf }, { commandLine }, { dnsProvider }] = await Promise.all([
-    import('../tls/acme/authorities.js'),
-    import('../tls/acme/keys.js'),
-    import('../tls/acme/identifiers.js'),
-    import('../tls/life/simulate.js'),
-    import('../tls/life/argv.js'),
-    import('../tls/dns/index.js'),
+    import('../../tls/acme/authorities.js'),
+    import('../../tls/acme/keys.js'),
+    import('../../tls/acme/identifiers.js'),
+    import('../../tls/life/simulate.js'),
+    import('../../tls/life/argv.js'),
+    import('../../tls/dns/index.js'),
   ])
   if ((options.dns === undefined) === !options.http) {
     throw new SoakpError('usage', 'Say how the names are proved: either --dns PROVIDER or --http.', {

@@ -1,8 +1,9 @@
 import { InvalidArgumentError, Option } from 'commander'
-import { dnsServer, Refusal } from '../config/types.js'
-import { parseDuration } from '../lib/duration.js'
-import { parseDollars } from '../lib/money.js'
-import { formatTerm, parseBudget, parseQuota, type Term } from '../lib/terms.js'
+
+import { dnsServer, Refusal } from '../../config/types.js'
+import { parseDuration } from '../../lib/duration.js'
+import { parseDollars } from '../../lib/money.js'
+import { formatTerm, parseBudget, parseQuota, type Term } from '../../lib/terms.js'
 
 /** A duration option, in milliseconds. */
 export function durationOption(flags: string, description: string, atLeastMs = 1): Option {

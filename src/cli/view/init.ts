@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import type { InitReport } from '../home.js'
+import type { InitReport } from '../../home.js'
 import { trustText } from './trust.js'
 
 const meanings: Readonly<Record<string, string>> = {

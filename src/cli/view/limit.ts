@@ -1,9 +1,9 @@
-import { formatDollars, toDollars } from '../lib/money.js'
-import { formatAmount, parseBudget, parseQuota } from '../lib/terms.js'
-import { type CounterRule, counterBase, counterRules } from '../limits/rules.js'
-import type { GrantRecord, LimitKind, LimitRecord } from '../stores/records.js'
-import type { CounterTotal } from '../stores/slices.js'
-import { time } from './format.js'
+import { formatDollars, toDollars } from '../../lib/money.js'
+import { formatAmount, parseBudget, parseQuota } from '../../lib/terms.js'
+import { type CounterRule, counterBase, counterRules } from '../../limits/rules.js'
+import type { GrantRecord, LimitKind, LimitRecord } from '../../stores/records.js'
+import type { CounterTotal } from '../../stores/slices.js'
+import { time } from '../format.js'
 
 type Spending = Pick<GrantRecord, 'maxOutputTokens' | 'maxCallMicroDollars' | 'clampOutput' | 'letFinish' | 'shadow'>
 

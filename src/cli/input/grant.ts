@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
-import { SoakpError } from '../errors.js'
-import { anyKey, type GrantScope } from '../stores/records.js'
-import type { GrantPatch } from '../stores/store.js'
+import { SoakpError } from '../../errors.js'
+import { anyKey, type GrantScope } from '../../stores/records.js'
+import type { GrantPatch } from '../../stores/store.js'
 import { budgetOption, countOption, dollarsOption, durationOption, listOption, quotaOption } from './options.js'
 
 /** What `token create` and `token set` both take; `false` is the `--no-…` form. */

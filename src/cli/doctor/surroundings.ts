@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Settings } from '../config/settings.js'
-import { callSelf } from '../lib/outbound-self.js'
-import { endsSoon } from '../tls/ending.js'
-import { liveFiles } from '../tls/local-ca.js'
-import { loadPair } from '../tls/pair.js'
+import type { Settings } from '../../config/settings.js'
+import { callSelf } from '../../lib/outbound-self.js'
+import { endsSoon } from '../../tls/ending.js'
+import { liveFiles } from '../../tls/local-ca.js'
+import { loadPair } from '../../tls/pair.js'
 import { type Finding, fail, faultOf, ok, warn } from './finding.js'
 
 /** A fault where the file is there and its mode has any of `forbidden`. */
@@ -54,7 +54,7 @@ export async function checkCertificate(settings: Settings, nowMs: number): Promi
 const patienceMs = 3_000
 
 async function isIssued(settings: Settings, name: string, nowMs: number): Promise<boolean> {
-  const { listLineages } = await import('../tls/lineage.js')
+  const { listLineages } = await import('../../tls/lineage.js')
   for (const { files } of listLineages(join(settings.home, 'certs'))) {
     const pair = await loadPair(files.fullchain, files.privkey, false, nowMs).catch(() => undefined)
     if (pair?.covers(name)) return true
@@ -64,7 +64,7 @@ async function isIssued(settings: Settings, name: string, nowMs: number): Promis
 
 /** Those of public CAs and of others: ended, about to end, not renewed. */
 export async function checkIssued(settings: Settings, nowMs: number): Promise<Finding[]> {
-  const { concernsOf, statuses } = await import('../tls/life/status.js')
+  const { concernsOf, statuses } = await import('../../tls/life/status.js')
   const findings: Finding[] = []
   const all = statuses(join(settings.home, 'certs'), nowMs, error => findings.push(faultOf('certificates', error)))
   for (const { level, text, todo } of all.flatMap(each => concernsOf(each, nowMs)))

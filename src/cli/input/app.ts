@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
-import type { AppPatch } from '../stores/store.js'
+import type { AppPatch } from '../../stores/store.js'
+import { addScopeOptions, addSpendingOptions, clearingSpending, type GrantOptions, readScope, readSpending } from './grant.js'
 import { budgetOption, countOption, durationOption, listOption, quotaOption } from './options.js'
-import { addScopeOptions, addSpendingOptions, clearingSpending, type GrantOptions, readScope, readSpending } from './token-input.js'
 
 /** What `app create` and `app set` both take; `false` is the `--no-…` form. */
 export interface AppOptions

@@ -1,6 +1,6 @@
-import type { Renewal, RenewalReport } from '../tls/life/renew.js'
-import type { CertificateStatus } from '../tls/life/status.js'
-import { facts, minute, table, time } from './format.js'
+import type { Renewal, RenewalReport } from '../../tls/life/renew.js'
+import type { CertificateStatus } from '../../tls/life/status.js'
+import { facts, minute, table, time } from '../format.js'
 
 /** Why, as the end of a sentence. */
 const reasons: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander'
-import { SoakpError } from '../errors.js'
-import type { Soakp } from '../soakp.js'
-import type { LimitKind, LimitRecord } from '../stores/records.js'
-import { shown } from './argv.js'
+import { SoakpError } from '../../errors.js'
+import type { Soakp } from '../../soakp.js'
+import type { LimitKind, LimitRecord } from '../../stores/records.js'
+import { shown } from '../argv.js'
 import { findApp, findKey } from './find.js'
 import { budgetOption, countOption, quotaOption } from './options.js'
 

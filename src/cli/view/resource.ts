@@ -1,6 +1,6 @@
-import type { Soakp } from '../soakp.js'
-import type { OwnedRecord } from '../stores/records.js'
-import { time } from './format.js'
+import type { Soakp } from '../../soakp.js'
+import type { OwnedRecord } from '../../stores/records.js'
+import { time } from '../format.js'
 
 /** As `soakp resource import` reads it again. */
 export function resourceView(record: OwnedRecord, names: ReadonlyMap<string, string>): Record<string, unknown> {

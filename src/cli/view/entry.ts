@@ -1,7 +1,7 @@
-import { modelTokenKinds } from '../lib/model-tokens.js'
-import { toDollars } from '../lib/money.js'
-import type { Entry } from '../stores/records.js'
-import { time } from './format.js'
+import { modelTokenKinds } from '../../lib/model-tokens.js'
+import { toDollars } from '../../lib/money.js'
+import type { Entry } from '../../stores/records.js'
+import { time } from '../format.js'
 
 /** An entry as JSON: times in RFC 3339, money in dollars. */
 export function entryView({

@@ -1,8 +1,8 @@
-import { formatDuration } from '../lib/duration.js'
-import type { AppRecord, AppUserRecord, IssuerRecord } from '../stores/records.js'
-import { facts, printable, time } from './format.js'
-import { maxOutputText, spendingFacts, spendingView } from './limit-views.js'
-import { scopeText } from './views.js'
+import { formatDuration } from '../../lib/duration.js'
+import type { AppRecord, AppUserRecord } from '../../stores/records.js'
+import { facts, printable, time } from '../format.js'
+import { scopeText } from './grant.js'
+import { maxOutputText, spendingFacts, spendingView } from './limit.js'
 
 export function appState(app: AppRecord): 'active' | 'revoked' {
   return app.revokedAtMs === null ? 'active' : 'revoked'
@@ -83,38 +83,4 @@ export function appUserView(user: AppUserRecord): Record<string, unknown> {
     keptUntil: time(user.expiresAtMs),
     revokedAt: time(user.revokedAtMs),
   }
-}
-
-export function issuerView(issuer: IssuerRecord): Record<string, unknown> {
-  return {
-    id: issuer.id,
-    name: issuer.name,
-    url: issuer.url,
-    appId: issuer.app,
-    audiences: issuer.audiences,
-    azp: issuer.parties,
-    claims: issuer.claims.map(({ name, value }) => `${name}=${value}`),
-    jwksUrl: issuer.jwksUrl,
-    allowPrivate: issuer.allowPrivate,
-    direct: issuer.direct,
-    once: issuer.once,
-    createdAt: time(issuer.createdAtMs),
-  }
-}
-
-export function issuerText(issuer: IssuerRecord): string {
-  const { audiences, parties, claims } = issuer
-  return facts([
-    ['id', issuer.id],
-    ['name', issuer.name],
-    ['url', issuer.url],
-    ['app', issuer.app],
-    ['audience', audiences.length === 0 ? 'none may be named' : audiences.join(', ')],
-    ['azp', parties.length === 0 ? 'any' : parties.join(', ')],
-    ['claims', claims.map(({ name, value }) => `${name}=${value}`).join(', ')],
-    ['keys', issuer.jwksUrl ?? 'as discovery tells'],
-    ['private networks', issuer.allowPrivate ? 'allowed' : 'refused'],
-    ['opens', issuer.direct ? 'the relay itself, and /auth/exchange' : `/auth/exchange${issuer.once ? ', once each' : ''}`],
-    ['created', time(issuer.createdAtMs)],
-  ])
 }

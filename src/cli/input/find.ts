@@ -1,8 +1,8 @@
-import type { Apps } from '../access/apps.js'
-import { SoakpError } from '../errors.js'
-import type { AliasRecord, AppRecord, KeyRecord } from '../stores/records.js'
-import type { Store } from '../stores/store.js'
-import { shown } from './argv.js'
+import type { Apps } from '../../access/apps.js'
+import { SoakpError } from '../../errors.js'
+import type { AliasRecord, AppRecord, KeyRecord } from '../../stores/records.js'
+import type { Store } from '../../stores/store.js'
+import { shown } from '../argv.js'
 
 /** Throws `key_not_found`. */
 export async function findKey(store: Pick<Store, 'getKey'>, id: string): Promise<KeyRecord> {

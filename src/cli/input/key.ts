@@ -1,9 +1,10 @@
-import { SoakpError } from '../errors.js'
-import { isId } from '../lib/id.js'
-import type { Secret } from '../lib/secret.js'
-import type { KeyVerdict, Soakp } from '../soakp.js'
-import type { KeyRecord } from '../stores/records.js'
-import type { Cli } from './cli.js'
+import { SoakpError } from '../../errors.js'
+import { isId } from '../../lib/id.js'
+import type { Secret } from '../../lib/secret.js'
+import type { KeyVerdict, Soakp } from '../../soakp.js'
+import type { KeyRecord } from '../../stores/records.js'
+import type { KeyPatch } from '../../stores/store.js'
+import type { Cli } from '../cli.js'
 
 /**
  * Refuses what is ours and not a provider's; warns where the form is not one that the provider is known to use, or is one that should not be used here.
@@ -17,7 +18,7 @@ export async function checkSecret(cli: Cli, provider: string, secret: Secret): P
     })
   }
   if (isId('key', value) || isId('grt', value)) throw new SoakpError('usage', 'This is the id of a key or grant, not a key of a provider.')
-  const { findProvider } = await import('../providers/index.js')
+  const { findProvider } = await import('../../providers/index.js')
   const hints = findProvider(provider)?.keyHints ?? []
   const fitting = hints.filter(hint => hint.pattern.test(value))
   if (value.trimStart().startsWith('{') && fitting.length === 0) {
@@ -68,4 +69,9 @@ export function verifying(cli: Cli, soakp: Pick<Soakp, 'verifyKey'>, wanted: boo
 export function checkText(option: string, text: string): void {
   const good = option === '--name' ? /^[^\p{Cc}\p{Cf}]{1,80}$/u : /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/
   if (!good.test(text)) throw new SoakpError('usage', `${option} is empty, too long, or holds characters it cannot hold.`)
+}
+
+/** Ends whatever a key rests for. */
+export function wakingPatch(now: number): KeyPatch {
+  return { wokenAtMs: now, spentAtMs: null, rejectedAtMs: null }
 }

@@ -1,7 +1,7 @@
-import { SoakpError } from '../errors.js'
-import type { Provider } from '../providers/provider.js'
-import type { NewKey } from '../vault/vault.js'
-import { shown } from './argv.js'
+import { SoakpError } from '../../errors.js'
+import type { Provider } from '../../providers/provider.js'
+import type { NewKey } from '../../vault/vault.js'
+import { shown } from '../argv.js'
 
 /** The flags that describe where a key is used and how it travels. */
 export interface CustomOptions {
@@ -15,7 +15,9 @@ type Described = Pick<NewKey, 'baseUrl' | 'allowPrivate' | 'auth' | 'dialect'>
 
 /** Checks a provider's name and the flags that come with it. Throws `unknown_provider`, `usage`, `base_url_refused`. */
 export async function checkProvider(name: string, options: CustomOptions): Promise<Described> {
-  const { dialects, findDialect, findProvider, formatAuthScheme, isProviderName, parseAuthScheme } = await import('../providers/index.js')
+  const { dialects, findDialect, findProvider, formatAuthScheme, isProviderName, parseAuthScheme } = await import(
+    '../../providers/index.js'
+  )
   const row = findProvider(name)
   const known = row !== undefined
   if (!known && !isProviderName(name)) {
@@ -63,7 +65,7 @@ async function checkedUrl(
   versions: readonly string[],
 ): Promise<Pick<NewKey, 'baseUrl' | 'allowPrivate'>> {
   if (baseUrl === undefined) return {}
-  const { checkBaseUrl } = await import('../lib/outbound.js')
+  const { checkBaseUrl } = await import('../../lib/outbound.js')
   checkBaseUrl(baseUrl, allowPrivate)
   const bare = baseUrl.replace(/\/+$/, '')
   const version = versions.find(path => bare.endsWith(path))

@@ -1,4 +1,4 @@
-import { SoakpError } from '../errors.js'
+import { SoakpError } from '../../errors.js'
 
 /** One line of `soakp doctor`. */
 export interface Finding {

@@ -1,7 +1,7 @@
-import { SoakpError } from '../errors.js'
-import { picoDollars, type RateName } from '../prices/rates.js'
-import { findProvider, providerId } from '../providers/index.js'
-import type { PriceRecord } from '../stores/records.js'
+import { SoakpError } from '../../errors.js'
+import { picoDollars, type RateName } from '../../prices/rates.js'
+import { findProvider, providerId } from '../../providers/index.js'
+import type { PriceRecord } from '../../stores/records.js'
 
 interface PriceField {
   /** In files, and as an option in kebab case. */

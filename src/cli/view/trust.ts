@@ -1,4 +1,4 @@
-import { shellQuoted } from './format.js'
+import { shellQuoted } from '../format.js'
 
 /** How clients are told to trust the local CA, given the path of its certificate and, where that is not its own, the way a shell is told that path. */
 export function trustText(path: string, caFile: string = shellQuoted(path)): string {
