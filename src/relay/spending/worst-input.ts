@@ -18,6 +18,8 @@ const pictures: Readonly<Record<string, RegExp>> = {
 /** Members and types that bring in what is not in the body, or let the provider work on by itself: then nothing here bounds the input. `…`: whatever it goes on with. */
 const unboundedNames = [
   'previous_response_id',
+  'item_reference',
+  'previous_interaction_id',
   'prompt_embeds',
   'conversation',
   'file_id',
@@ -30,7 +32,10 @@ const unboundedNames = [
   'video',
   'document',
   'documents',
+  'document_url',
+  'document_library…',
   'container',
+  'container_…',
   'fileData',
   'file_uri',
   'fileUri',
@@ -45,12 +50,26 @@ const unboundedNames = [
   'code_execution…',
   'codeExecution',
   'computer_…',
+  'computerUse',
+  'tool_search…',
+  'browser_search…',
+  'browser_automation…',
+  'x_search…',
+  'collections_search…',
   'bash_…',
   'image_generation',
   'mcp…',
   'googleSearch…',
   'google_search…',
   'googleMaps',
+  'google_maps',
+  'fileSearch…',
+  'enterpriseWebSearch',
+  'enterprise_web_search',
+  'vertexAiSearch',
+  'vertex_ai_search',
+  'vertexRagStore',
+  'vertex_rag_store',
   'urlContext',
   'url_context',
   'search_parameters',
@@ -59,7 +78,7 @@ const unboundedNames = [
 ]
 
 const unbounded = new RegExp(
-  `${opening}(?:${unboundedNames.map(name => (name.endsWith('…') ? name.slice(0, -1) : `${name}"`)).join('|')}|prompt"\\s*:\\s*{)`,
+  `${opening}(?:${unboundedNames.map(name => (name.endsWith('…') ? name.slice(0, -1) : `${name}"`)).join('|')}|prompt"\\s*:\\s*{|deferred"\\s*:\\s*true)`,
 )
 
 /** A letter written as an escape: a name that hides from a search for it. */
