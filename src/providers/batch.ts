@@ -7,6 +7,8 @@ import { object } from './usage.js'
  * prefix, which is what precedes `tail` in the path of the call that made it.
  */
 export interface Batch {
+  /** It is one call, which this member of its body puts off where it says anything but no: judged, served and priced as any other. */
+  readonly putOffBy?: string
   /** How the path of the call that makes one goes on behind the API's prefix. */
   readonly tail: RegExp
   /** Its requests stand in the body that makes it. */
@@ -128,6 +130,24 @@ export const geminiBatch: Batch = {
   },
   reply: '/response',
 }
+
+/** One call that is answered with how it stands, and goes on whoever listens. What failed is not billed; of what was cancelled nobody says what it took. */
+function putOff(root: string): Batch {
+  return {
+    putOffBy: '/background',
+    tail: new RegExp(`${root}$`),
+    ask: id => `${root}/${id}`,
+    state: stateBy('status', ['queued', 'in_progress'], ['completed', 'failed', 'cancelled', 'incomplete', 'requires_action']),
+    results: () => [],
+    inReply: reply => (text(reply, 'status') === 'failed' && !object(object(reply)?.usage) ? [] : [{ reply }]),
+    reply: '/reply',
+  }
+}
+
+/** https://platform.openai.com/docs/guides/background */
+export const openaiBackground = putOff('/responses')
+/** The @google/genai package 2.32: `interactions` */
+export const geminiBackground = putOff('/interactions')
 
 /** What is known of batches that are made at this path, and the dialect that their results are in. */
 export function findBatch(provider: Provider, path: string): { readonly batch: Batch; readonly dialect: Dialect } | undefined {

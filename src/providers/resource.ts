@@ -91,6 +91,8 @@ export interface Ownership {
   readonly ways: readonly Way[]
   /** What its requests may name beside the path. */
   readonly names: readonly Place[]
+  /** Its replies say again what a call consumed that was counted when it was made, or is counted when it has ended. */
+  readonly retells?: true
   /** `{id}` is everybody's unless another grant is known to have made it. */
   readonly mostlyPublic?: true
 }

@@ -1,4 +1,4 @@
-import { geminiBatch } from './batch.js'
+import { geminiBackground, geminiBatch } from './batch.js'
 import { collection, inJson, inQuery, type Made, type Ownership, type Place } from './resource.js'
 
 // Source: the @google/genai package 2.32, ai.google.dev/api. Files are kept for two days. Names are paths (`files/abc`); the id is the last part of one.
@@ -46,12 +46,13 @@ export const interactionsMade: Ownership = {
         { kind: 'interaction', at: '/interaction/id', days: 60 },
       ],
       when: [{ at: '/store', isNot: false }],
+      batch: geminiBackground,
     },
   ],
   names: geminiNames,
 }
 
-export const interactions = collection('interaction', '/interactions', { names: geminiNames })
+export const interactions: Ownership = { ...collection('interaction', '/interactions', { names: geminiNames }), retells: true }
 
 /** A Live session is gone on with by a handle, which ends after hours. */
 export const liveSocket: Ownership = {

@@ -1,4 +1,4 @@
-import { openaiBatch } from './batch.js'
+import { openaiBackground, openaiBatch } from './batch.js'
 import type { List, Made, Ownership, Place } from './resource.js'
 import { collection, inJson, inQuery } from './resource.js'
 
@@ -67,7 +67,7 @@ const madeByResponses: readonly Made[] = [
 /** `POST /responses`: kept unless it says `store: false`. */
 export const responsesMade: Ownership = {
   kind: 'response',
-  ways: [{ spec: '*', makes: madeByResponses, when: [{ at: '/store', isNot: false }] }],
+  ways: [{ spec: '*', makes: madeByResponses, when: [{ at: '/store', isNot: false }], batch: openaiBackground }],
   names: responseNames,
 }
 
@@ -94,6 +94,7 @@ export const responsesNamed: Ownership = { kind: 'response', ways: [], names: re
 export const responses: Ownership = {
   kind: 'response',
   root: '/responses',
+  retells: true,
   ways: [
     { spec: 'DELETE /responses/{id}', forgets: true },
     { spec: '* /responses/{id}/**', makes: madeByResponses },
@@ -124,6 +125,7 @@ export const chatMade: Ownership = {
 export const completions: Ownership = {
   kind: 'completion',
   root: '/chat/completions',
+  retells: true,
   ways: [
     { spec: 'GET /chat/completions', lists: list('completion') },
     { spec: 'DELETE /chat/completions/{id}', forgets: true },

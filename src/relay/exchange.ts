@@ -31,6 +31,8 @@ export interface Inspected {
   readonly characters?: number | undefined
   /** Of a form that limits ask about: its fields, and where its parts lie. */
   readonly form?: Pick<FormReading, 'fields' | 'parts'>
+  /** It is not answered now: the work goes on by itself. */
+  readonly putOff?: true
   /** It could not be looked into. */
   readonly unread?: true
   /** The question was put and refused; this is the call without it. */

@@ -169,7 +169,8 @@ export function createRelay(deps: RelayDeps): Relay {
     const owned = exchange.endpoint?.owns && ownership.admit(exchange)
     if (owned) await owned
     // work that is done later is judged and held for as a whole
-    const planned = exchange.endpoint?.class === 'account' && !call.upgrade && batches.admit(exchange)
+    const isLater = exchange.endpoint?.class === 'account' || exchange.inspected?.putOff
+    const planned = isLater && !call.upgrade && batches.admit(exchange)
     if (planned) await planned
     const chosenKey = exchange.rivals ? chosen(exchange, exchange.rivals) : exchange.key
     const admitted = call.upgrade && sockets.awaitsModel(exchange) ? undefined : admission.admit(exchange, chosenKey)

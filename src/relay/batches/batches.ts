@@ -33,14 +33,20 @@ export interface BatchesDeps {
   readonly now: () => number
 }
 
-/** When it is asked for the first time. */
+/** When it is asked for the first time. A single call may have ended soon. */
 const firstPollMs = 60_000
+const firstPollOfCallMs = 10_000
 
 export function createBatches({ store, limits, ownership, log, now }: BatchesDeps): Batches {
   return {
     admit(exchange) {
       const { endpoint, head, grant, provider } = exchange
       if (!grant || !provider || !endpoint?.owns) return
+      if (exchange.inspected?.putOff) {
+        const batch = endpoint.owns.ways.find(way => way.batch?.putOffBy !== undefined)?.batch
+        if (batch) exchange.batch = { batch, sums: undefined, isCall: true }
+        return
+      }
       const rules = rulesOf(grant.record)
       if (exchange.way?.way.holdsBatch && head?.contentType.startsWith('multipart/form-data') && !head.encoded) {
         exchange.batchFile = createBatchFile(rawContentType(exchange), provider, rules)
@@ -145,11 +151,12 @@ function versionIn(query: string): string {
 /** Of a text that a client chose, so much is written down. */
 const longest = 200
 
-function recordOf(exchange: Exchange, { sums }: PlannedBatch, id: string, holds: BatchRecord['holds'], at: number): BatchRecord {
-  const { grant, key, call, endpoint } = exchange
+function recordOf(exchange: Exchange, { sums, isCall }: PlannedBatch, id: string, holds: BatchRecord['holds'], at: number): BatchRecord {
+  const { grant, key, call, endpoint, model } = exchange
   if (!grant || !key) throw new SoakpError('internal', 'a batch without a grant')
   const isKnown = sums !== undefined && sums.fault === undefined
-  const models = isKnown ? Object.keys(sums.models).filter(model => model !== '') : []
+  const ofCall = isCall && model !== null ? [model] : []
+  const models = isKnown ? Object.keys(sums.models).filter(model => model !== '') : ofCall
   return {
     keyId: key.id,
     id,
@@ -164,10 +171,10 @@ function recordOf(exchange: Exchange, { sums }: PlannedBatch, id: string, holds:
     app: grant.record.app?.id ?? null,
     address: call.address,
     models: models.map(model => model.slice(0, longest)),
-    requests: isKnown ? sums.requests : null,
+    requests: isKnown ? sums.requests : isCall ? 1 : null,
     holds,
     createdAtMs: call.startedAtMs,
-    nextPollAtMs: at + firstPollMs,
+    nextPollAtMs: at + (isCall ? firstPollOfCallMs : firstPollMs),
     polls: 0,
     misses: 0,
     settledAtMs: null,

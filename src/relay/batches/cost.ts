@@ -11,6 +11,8 @@ export interface PlannedBatch {
   readonly batch: Batch
   /** Undefined: nothing was seen of them. */
   readonly sums: BatchSums | undefined
+  /** It is one call that was put off; nothing but its end is a batch's. */
+  readonly isCall?: true
 }
 
 /** How the provider serves it, for its price. */

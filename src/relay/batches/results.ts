@@ -42,6 +42,7 @@ export class BatchResults {
   readonly #prices: Pick<Prices, 'find' | 'charge'>
   readonly #dialect: Dialect
   readonly #reply: string
+  readonly #isCall: boolean
   readonly #pointers: Pointers
   readonly #buckets = new Map<string, Bucket>()
   #lines = this.#newLines()
@@ -49,7 +50,7 @@ export class BatchResults {
 
   constructor(
     record: Pick<BatchRecord, 'provider' | 'models' | 'createdAtMs'>,
-    { reply }: Batch,
+    { reply, putOffBy }: Batch,
     dialect: Dialect,
     prices: Pick<Prices, 'find' | 'charge'>,
   ) {
@@ -57,6 +58,7 @@ export class BatchResults {
     this.#prices = prices
     this.#dialect = dialect
     this.#reply = reply
+    this.#isCall = putOffBy !== undefined
     const names = [...dialect.usageMembers, dialect.modelMember, 'service_tier']
     this.#pointers = compilePointers([...new Set([reply, ...names.map(name => `${reply}/${name}`)])])
   }
@@ -109,16 +111,16 @@ export class BatchResults {
 
   #add(usage: Usage, answered: string | undefined): void {
     const requested = requestedAs(answered, this.#batch.models)
-    const tier = tierOf(usage)
+    const tier = this.#isCall ? usage.tier : tierOf(usage)
     const bracket = this.#bracket(requested ?? answered ?? null, usage.inputTokens)
     const name = JSON.stringify([requested, answered, tier, bracket])
     const bucket = this.#buckets.get(name)
     if (bucket) {
-      bucket.usage = { ...(sumUsage(bucket.usage, usage) ?? usage), tier }
+      bucket.usage = servedAs(tier, sumUsage(bucket.usage, usage) ?? usage)
       bucket.calls++
       bucket.largestInput = Math.max(bucket.largestInput, usage.inputTokens)
     } else if (this.#buckets.size >= mostBuckets) this.#unread++
-    else this.#buckets.set(name, { requested, answered, usage: { ...usage, tier }, calls: 1, largestInput: usage.inputTokens })
+    else this.#buckets.set(name, { requested, answered, usage: servedAs(tier, usage), calls: 1, largestInput: usage.inputTokens })
   }
 
   /** Where the price goes by the size of the input: which size it is. */
@@ -151,6 +153,10 @@ export class BatchResults {
 
 function both(a: Charge | undefined, b: Charge | undefined): Charge | undefined {
   return a && b && { microDollars: a.microDollars + b.microDollars, version: a.version }
+}
+
+function servedAs(tier: string | undefined, { tier: _, ...usage }: Usage): Usage {
+  return tier === undefined ? usage : { ...usage, tier }
 }
 
 /** All of a batch is served as one, whether each result says so or not. */

@@ -20,6 +20,7 @@ export interface Wanted {
   readonly choices: ReadonlySet<string>
   readonly texts: ReadonlySet<string>
   readonly stream: string | undefined
+  readonly putOff: string | undefined
   readonly ownership: OwnershipPlan | undefined
 }
 
@@ -31,11 +32,13 @@ export function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
     const models = endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))
     const stream = dialect.streamPointer
     const ownership = ownershipOf(endpoint)
+    const putOff = endpoint.owns?.ways.find(({ batch }) => batch?.putOffBy !== undefined)?.batch?.putOffBy
     const pointers = [
       ...models,
       ...dialect.maxOutputPointers,
       ...dialect.choicesPointers,
       ...(stream ? [stream] : []),
+      ...(putOff ? [putOff] : []),
       ...(endpoint.includeUsage ? streamOptionsPointers : []),
       ...(endpoint.countsText ?? []),
       ...(endpoint.prompts ? [endpoint.prompts] : []),
@@ -48,6 +51,7 @@ export function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
       choices: new Set(dialect.choicesPointers),
       texts: new Set(endpoint.countsText),
       stream,
+      putOff,
       ownership,
     }
     wanted.set(endpoint, plan)
@@ -162,6 +166,7 @@ export function inspectBody(
   }
   const models = modelsOfTarget(exchange, rules)
   let streams = false
+  let isPutOff = false
   const outputs: Found['value'][] = []
   let choices = 1
   let prompts = 0
@@ -176,6 +181,7 @@ export function inspectBody(
       if (value !== null) choices = Math.max(choices, typeof value === 'number' ? value : Number.NaN)
     } else if (plan.texts.has(pointer)) characters += typeof value === 'string' ? codePoints(value) : 0
     else if (pointer === plan.stream) streams = value === true
+    else if (pointer === plan.putOff) isPutOff ||= value !== null && value !== false
     else if (pointer === endpoint.prompts && (typeof value === 'string' || body[start] === openBracket)) prompts++
   }
   choices *= Math.max(1, prompts)
@@ -191,6 +197,7 @@ export function inspectBody(
   const maxOutput = mostOf(outputs)
   const severalModels = areDifferent(models)
   const said = characters > 0 ? characters : undefined
+  if (isPutOff) return { body, original: body, injectedUsage: false, maxOutput, choices, severalModels, characters: said, putOff: true }
   if (characters === 0 && mayAsk && endpoint.includeUsage && streams) {
     const splice = spliceStreamOptions(body, scan as Extract<Scan, { ok: true }>)
     return { body: splice.body, original: body, injectedUsage: splice.injected, maxOutput, choices, severalModels, characters: said }

@@ -9,6 +9,7 @@ import { createMeter, type Meter, unread } from './meter.js'
 export function meterFor(exchange: Exchange, status: number, reply: ReplyHead | undefined, learner: StreamLearner | undefined): Meter {
   const { endpoint, provider, inspected, promptBytes } = exchange
   if (endpoint?.class === 'account' && tellsOfLater(endpoint)) return unread
+  if (endpoint?.owns?.retells) return unread
   const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
   return createMeter({
     dialect,
@@ -16,7 +17,8 @@ export function meterFor(exchange: Exchange, status: number, reply: ReplyHead | 
     contentType: reply?.contentType,
     contentEncoding: reply?.contentEncoding,
     injectedUsage: inspected?.injectedUsage === true,
-    estimate: endpoint?.estimate !== undefined,
+    // of what goes on by itself nothing can be told by what came of it
+    estimate: endpoint?.estimate !== undefined && exchange.batch === undefined,
     requestBytes: promptBytes,
     stated: dialect.usageHeaders && reply ? statedUsage(dialect.usageHeaders, reply.headers) : undefined,
     assumed: assumedBy(exchange),

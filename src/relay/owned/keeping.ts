@@ -12,6 +12,7 @@ import type { Batches } from '../batches/batches.js'
 import type { PlannedBatch } from '../batches/cost.js'
 import type { Exchange } from '../exchange.js'
 import { type ReplyHead, requestHeaders } from '../headers.js'
+import { parse } from '../meter/reading.js'
 import { accountHeaders } from '../outgoing.js'
 import type { Learned } from './learned.js'
 import { createStreamLearner, madeIn, ownedBy, type StreamLearner } from './made.js'
@@ -73,7 +74,9 @@ export function createKeeping({ store, learned, batches, vault, outbound, log, n
       if (!whole) log.warn({ call: exchange.call.id }, 'a reply is too large to be looked through for ids: what it made is nobody’s')
       const made = whole && way.makes ? madeIn(exchange, way, reply.headers, body, now()) : []
       if (made.length === 0) return body
-      return exchange.batch ? keptBatch(exchange, exchange.batch, made, body) : kept(withFacts(exchange, made), body)
+      return exchange.batch && goesOn(exchange.batch, body)
+        ? keptBatch(exchange, exchange.batch, made, body)
+        : kept(withFacts(exchange, made), body)
     },
   }
 
@@ -175,6 +178,11 @@ export function createKeeping({ store, learned, batches, vault, outbound, log, n
     const { status, body } = await askWithKey(key as KeyRecord, question, vault, outbound)
     return status === 200 ? readPage(way, list, Buffer.from(body)) : undefined
   }
+}
+
+/** A call that was to be put off may have been answered all the same. */
+function goesOn({ isCall, batch }: PlannedBatch, body: Buffer): boolean {
+  return !isCall || batch.state(parse(body)) === 'running'
 }
 
 interface Whose {

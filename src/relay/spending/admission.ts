@@ -27,7 +27,7 @@ export interface AdmissionDeps {
 export function createAdmission({ limits, policy, prices }: AdmissionDeps): Admission {
   function facts(exchange: Exchange, key: KeyRecord): CallFacts {
     if (exchange.call.upgrade) return socketFacts(exchange, key, prices)
-    if (exchange.batch) return batchFactsOf(exchange, exchange.batch, key, prices)
+    if (exchange.batch && !exchange.batch.isCall) return batchFactsOf(exchange, exchange.batch, key, prices)
     const known = new Facts(exchange, key, prices)
     return exchange.way?.way.free ? freeOf(known) : known
   }

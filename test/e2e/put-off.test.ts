@@ -1,0 +1,89 @@
+import t from 'tap'
+import { type Ask, call, open } from '../support/clients.js'
+import { withStore } from '../support/home-store.js'
+import { whole } from '../support/scripts.js'
+import { makeStage } from '../support/stage.js'
+import { until } from '../support/until.js'
+
+// A reply that is stored says what it used whenever it is read; one that is put off (`background`) only once it has ended.
+
+const usage = { input_tokens: 100, output_tokens: 2000, total_tokens: 2100 }
+// 100 × 2.50 + 2000 × 10 a million
+const cost = 20_250
+const reply = (id: string, status: string) =>
+  JSON.stringify({ id, object: 'response', status, model: 'gpt-4o-2024-08-06', output: [], usage: status === 'completed' ? usage : null })
+const ask = (token: string, more: object = {}): Ask => ({
+  path: '/openai/v1/responses',
+  token,
+  body: JSON.stringify({ model: 'gpt-4o', input: 'hi', max_output_tokens: 3000, ...more }),
+})
+
+t.test('a reply is charged once, however often it is read, and one that is put off when it has ended, whoever waits for it', async t => {
+  const stage = await makeStage(t)
+  const { daemon, home, upstream } = stage
+  const states = new Map<string, string>()
+  upstream.use(async ({ request, body, send }) => {
+    const [, id] = /\/responses\/(\w+)/.exec(request.target) ?? []
+    if (id !== undefined) return send(whole(200, 'application/json', reply(id, states.get(id) ?? 'completed')))
+    const { background, metadata, stream } = JSON.parse(String(await body())) as {
+      background?: boolean
+      metadata: { id: string }
+      stream?: boolean
+    }
+    if (stream) {
+      const event = `data: {"type":"response.created","response":${reply(metadata.id, 'queued')}}\n\n`
+      return send(`HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n${event}`)
+    }
+    await send(whole(200, 'application/json', reply(metadata.id, background ? 'queued' : 'completed')))
+  })
+  const grant = (...args: string[]) => stage.grant('--all', '--endpoints', 'inference', 'account', ...args)
+  const make = (token: string, id: string, more: object = {}) => call(daemon, ask(token, { background: true, metadata: { id }, ...more }))
+  const read = (token: string, id: string) => call(daemon, { path: `/openai/v1/responses/${id}`, token })
+  const charged = async (grantId: string) =>
+    (await home.entries())
+      .filter(entry => entry.grantId === grantId)
+      .reduce((sum, { costMicroDollars }) => sum + (costMicroDollars ?? 0), 0)
+  const standing = async (id: string) => {
+    const [{ used = 0, held = 0 } = {}] = await home.json<{ used: number; held: number }[]>(['limit', 'show', id])
+    return { used: Math.round(used * 1e6), held: Math.round(held * 1e6) }
+  }
+  const underWay = () => withStore(home.dir, async store => (await store.listBatches({ open: true })).map(({ id }) => id))
+  const settled = async (id: string) => {
+    await withStore(home.dir, store => store.hurryBatches(Date.now()))
+    await until(async () => !(await underWay()).includes(id), 'it to be settled')
+  }
+
+  const first = await grant('--budget', '1usd/d')
+  t.equal((await make(first.token, 'resp_now', { background: false })).status, 200)
+  for (let times = 0; times < 2; times++) t.match((await read(first.token, 'resp_now')).json(), { usage })
+  t.equal(await charged(first.id), cost, 'read three times, paid once')
+  t.equal((await standing(first.id)).used, cost)
+
+  states.set('resp_later', 'in_progress')
+  t.equal((await make(first.token, 'resp_later')).status, 200)
+  t.match((await read(first.token, 'resp_later')).json(), { status: 'in_progress' })
+  const { used, held } = await standing(first.id)
+  t.equal(used, cost)
+  t.ok(held >= 30_000, 'at most 3000 at 10 a million are held while it goes on')
+  states.set('resp_later', 'completed')
+  t.match((await read(first.token, 'resp_later')).json(), { usage })
+  await settled('resp_later')
+  t.same([await charged(first.id), await standing(first.id)], [2 * cost, { used: 2 * cost, held: 0 }])
+
+  const free = await grant()
+  await make(free.token, 'resp_free')
+  await settled('resp_free')
+  t.equal(await charged(free.id), cost, 'without a budget it is in the accounts all the same')
+
+  states.set('resp_bad', 'failed')
+  await make(free.token, 'resp_bad')
+  // it was queued when it was made
+  await settled('resp_bad')
+  t.equal(await charged(free.id), cost, 'what failed is not billed')
+
+  const gone = await grant('--budget', '1usd/d')
+  const stream = await open(daemon, ask(gone.token, { background: true, stream: true, metadata: { id: 'resp_stream' } }))
+  stream.once('data', () => stream.destroy())
+  await until(async () => (await standing(gone.id)).used > 0, 'it to be charged')
+  t.ok((await standing(gone.id)).used >= 30_000, 'who leaves what goes on by itself is charged all that was held')
+})
