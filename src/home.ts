@@ -5,7 +5,9 @@ import type { Settings } from './config/settings.js'
 import { settingsFile } from './config/settings-file.js'
 import { SoakpError } from './errors.js'
 import { writeFileAtomic } from './lib/atomic-file.js'
+import { silentLog } from './lib/silent-log.js'
 import { locate, openStore } from './stores/index.js'
+import { type CertificateOptions, type Certificates, openCertificates } from './tls/certificates.js'
 import { ensureLocalCertificate } from './tls/local-ca.js'
 import { type Restored, restoreBackup } from './vault/backup.js'
 import { createKeyring, type Keyring, keyringPath } from './vault/keyring.js'
@@ -15,7 +17,8 @@ import { openHome } from './vault/rotation.js'
 export interface InitOptions {
   /** Under which the daemon will be reached from outside; goes into the settings and the local certificate. */
   readonly domain?: string | undefined
-  readonly now: () => number
+  /** Epoch milliseconds. */
+  readonly now?: () => number
 }
 
 export interface InitReport {
@@ -35,7 +38,7 @@ export interface InitReport {
  * Makes what is missing of a home, and nothing twice: run again, it completes what was interrupted. Throws `home_exists` where nothing is missing, and the
  * error of the part where something is there that does not fit: a database without its `keys.json`, a `keys.json` without its master key.
  */
-export async function initHome(settings: Settings, { domain, now }: InitOptions): Promise<InitReport> {
+export async function initHome(settings: Settings, { domain, now = Date.now }: InitOptions = {}): Promise<InitReport> {
   const { home } = settings
   const made: string[] = []
   makeFolder(home)
@@ -48,6 +51,23 @@ export async function initHome(settings: Settings, { domain, now }: InitOptions)
     throw new SoakpError('home_exists', home, { hint: 'nothing is missing from it; `soakp doctor` checks that it is sound' })
   const masterKeyFile = masterKeyPath(settings)
   return { home, instanceId: keyring.instanceId, made, masterKeyFile, caFile: certs.caFile, refusedNames: certs.refusedNames }
+}
+
+/** The certificates that a home serves, kept up to date until they are closed; undefined where it serves plain HTTP. Throws `certificate_invalid`. */
+export async function openHomeCertificates(
+  settings: Settings,
+  { log, now = Date.now }: { readonly log?: CertificateOptions['log'] | undefined; readonly now?: () => number } = {},
+): Promise<Certificates | undefined> {
+  if (settings.http) return undefined
+  return openCertificates({
+    log: log ?? (await silentLog()),
+    now,
+    certsDir: join(settings.home, 'certs'),
+    certFile: settings.tlsCertFile,
+    keyFile: settings.tlsKeyFile,
+    names: namesFor(settings),
+    publicName: settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).hostname,
+  })
 }
 
 /** The names that the local certificate is for, beside those of the machine. */

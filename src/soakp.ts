@@ -15,6 +15,7 @@ import { createTally, type Tally } from './ledger/tally.js'
 import { createUpkeep, type Upkeep } from './ledger/upkeep.js'
 import { createOutbound, type Outbound } from './lib/outbound.js'
 import { parseRate } from './lib/rate.js'
+import { silentLog } from './lib/silent-log.js'
 import { createCalendars } from './limits/calendars.js'
 import { createGuessing, type Guessing } from './limits/guessing.js'
 import { createLimits, type Limits } from './limits/limits.js'
@@ -59,17 +60,23 @@ export interface Soakp {
   readonly batches: BatchPoller
   /** Asks the provider; records a refusal or its end on the key. */
   verifyKey(record: KeyRecord): Promise<KeyVerdict>
+  /** Gives back what is held of limits and closes the store. Whoever serves closes that first: it waits for the last entry. */
   close(): Promise<void>
 }
 
 export interface SoakpOptions {
-  readonly log: Logger
+  /** Default: none. */
+  readonly log?: Logger | undefined
   /** Epoch milliseconds. */
   readonly now?: () => number
 }
 
-/** Opens a home and wires its parts; listens to nothing. Throws what is wrong with the home: see errors.ts, "the house". */
-export async function createSoakp(settings: Settings, { log, now = Date.now }: SoakpOptions): Promise<Soakp> {
+/**
+ * Opens a home and wires its parts; listens to nothing. Several processes may have the same home open. Throws what is wrong with it: `home_missing`, `master_key_missing`,
+ * `master_key_wrong`, `vault_damaged`, and those of the store.
+ */
+export async function createSoakp(settings: Settings, options: SoakpOptions = {}): Promise<Soakp> {
+  const { log = await silentLog(), now = Date.now } = options
   const keyring = await openHome(settings)
   const { databaseKey, instanceId } = keyring
   const store = await openStore(settings.databaseUrl, settings.home, { databaseKey, durability: settings.durability, create: false, now })

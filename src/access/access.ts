@@ -3,28 +3,46 @@ import type { GrantRecord, GrantScope, TokenRecord } from '../stores/records.js'
 import type { GrantAndTokens, GrantPatch } from '../stores/store.js'
 import type { TokenClaims } from './access-token.js'
 
-/** What `token create` knows; lists are empty where nothing is limited. */
+/** What `token create` knows. What is absent is not limited. */
 export interface NewGrant {
   readonly scope: GrantScope
+  /** 1 to 200 characters. */
   readonly name: string
+  /** Whose it is, for reports; the token's `sub`. */
   readonly subject?: string
+  /** Default: `default`. */
   readonly tenant?: string
+  /** From one second to ten years. */
   readonly lifetimeMs: number
+  /** Names, in which `*` stands for anything. */
   readonly models?: readonly string[]
+  /** `inference` (the default, which a list replaces), `account`, `all-resources`, `*`, or `[METHOD ]/path`. */
   readonly endpoints?: readonly string[]
+  /** Web origins, as browsers send them. */
   readonly origins?: readonly string[]
+  /** Addresses or CIDR blocks. */
   readonly addresses?: readonly string[]
+  /** `60/m`, over a sliding window. */
   readonly rate?: string
+  /** Calls that are open at once, streams included. */
   readonly concurrency?: number
+  /** The most model tokens that one call may ask for. */
   readonly maxOutputTokens?: number
+  /** Whether a 5xx is tried again with another key, though the work may have been done and billed. */
   readonly retry5xx?: boolean
   /** Thumbprint of the key that its tokens are bound to, or `anyKey`. */
   readonly dpop?: string
+  /** `1000/d` */
   readonly quotas?: readonly string[]
+  /** `5usd/month`, `1000000tokens/d` */
   readonly budgets?: readonly string[]
+  /** What a call whose worst case has no bound is taken to cost at most, in micro-dollars. Without it such a call is refused under a budget. */
   readonly maxCallMicroDollars?: number
+  /** A call that asks for more than `maxOutputTokens` is given that much instead of being refused. */
   readonly clampOutput?: boolean
+  /** Quotas and budgets refuse nothing; who would have been refused is written down. */
   readonly shadow?: boolean
+  /** Streams that pass a budget are not cut. */
   readonly letFinish?: boolean
 }
 
@@ -43,13 +61,15 @@ export interface LiveGrant {
   readonly claims: TokenClaims
 }
 
-/** Grants and their access tokens. */
+/** Grants and their access tokens. Safe to call concurrently; every change has been committed when its promise resolves, and store errors are passed on. */
 export interface Access {
   /** Throws `usage` with what is wrong about a rule, before anything is stored. */
   create(grant: NewGrant): Promise<IssuedToken>
   /** Throws `grant_not_found`. Lists are replaced, not added to. */
   set(id: string, patch: GrantPatch): Promise<GrantRecord>
+  /** Those that ended or were revoked too. */
   list(): Promise<GrantRecord[]>
+  /** Throws `grant_not_found`. */
   show(id: string): Promise<GrantAndTokens>
   /** A new token for the same grant; older ones end after `graceMs`. Throws `grant_not_found`, `token_revoked`. */
   rotate(id: string, graceMs: number): Promise<IssuedToken>

@@ -34,8 +34,8 @@ const realParts: Parts = {
     return loadSettings({ home, flags })
   },
   async open(settings, log) {
-    const [{ pino }, { createSoakp }] = await Promise.all([import('pino'), import('../soakp.js')])
-    return createSoakp(settings, { log: log ?? pino({ level: 'silent' }), now: Date.now })
+    const { createSoakp } = await import('../soakp.js')
+    return createSoakp(settings, { log })
   },
   now: Date.now,
 }

@@ -1,14 +1,12 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import { loadSettings } from '../config/load.js'
 import { SoakpError } from '../errors.js'
-import { initHome } from '../home.js'
+import { initHome, openHomeCertificates } from '../home.js'
 import { callSelf } from '../lib/outbound-self.js'
 import { serve } from '../server/listen.js'
 import { createSoakp, type Soakp } from '../soakp.js'
-import { openCertificates } from '../tls/certificates.js'
 import { table } from './format.js'
 import { ensureSandboxKey, trialCall } from './trial.js'
 
@@ -50,12 +48,11 @@ async function steps(home: string, undo: (() => Promise<unknown>)[], tell: (step
   const settings = loadSettings({ env: {}, home, flags: { host: '127.0.0.1', port: '0', logLevel: 'silent', shutdownGraceMs: '1s' } })
   const { caFile } = await initHome(settings, { now })
   step('soakp init', 'made a home with a master key, an encrypted database, a local CA and a certificate')
-  const log = pino({ level: 'silent' })
-  const soakp = await createSoakp(settings, { log, now })
+  const soakp = await createSoakp(settings, { now })
   undo.push(() => soakp.close())
-  const certificates = await openCertificates({ log, now, certsDir: join(home, 'certs') })
-  undo.push(async () => certificates.close())
-  const daemon = await serve(soakp, { log, certificates, now })
+  const certificates = await openHomeCertificates(settings, { now })
+  undo.push(async () => certificates?.close())
+  const daemon = await serve(soakp, { certificates, now })
   undo.push(() => daemon.close())
   step('soakp serve', `listens on https://localhost:${daemon.port}`)
   await walk(soakp, { port: daemon.port, ca: await readFile(caFile, 'utf8') }, step, now)

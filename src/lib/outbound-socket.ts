@@ -4,9 +4,25 @@ import { WebSocket } from 'ws'
 import { SoakpError } from '../errors.js'
 import { fillIn } from './stand-in.js'
 
+/** What is used of ws's WebSocket. Said here, because whoever imports soakp has none of ws's types. */
+export interface MessageSocket {
+  readonly bufferedAmount: number
+  /** The subprotocol that was agreed on; empty: none. */
+  readonly protocol: string
+  on(event: 'message', listener: (data: Buffer, isBinary: boolean) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'close', listener: () => void): unknown
+  send(data: Buffer, options: { readonly binary: boolean; readonly compress: boolean }, sent: (error?: Error | null) => void): void
+  close(code?: number, reason?: string | Buffer): void
+  ping(): void
+  pause(): void
+  resume(): void
+  terminate(): void
+}
+
 /** A WebSocket, either end of it. */
 export interface OpenSocket {
-  readonly socket: WebSocket
+  readonly socket: MessageSocket
   /** What it runs over: of a message that is still on its way, only this tells. */
   readonly connection: Pick<Socket, 'bytesRead'>
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { SoakpError } from '../errors.js'
 import { compileBlocks, isLoopbackAddress } from '../lib/ip.js'
 import { parseRate } from '../lib/rate.js'
+import { silentLog } from '../lib/silent-log.js'
 import type { Soakp } from '../soakp.js'
 import type { Certificates } from '../tls/certificates.js'
 import { addressReader } from './address.js'
@@ -15,7 +16,8 @@ import { originRule } from './preflight.js'
 import { createShed } from './shed.js'
 
 export interface ServeOptions {
-  readonly log: Logger
+  /** Default: none. */
+  readonly log?: Logger | undefined
   /** Which certificate is served. Undefined only with `settings.http`. */
   readonly certificates: Certificates | undefined
   /** Epoch milliseconds. */
@@ -68,8 +70,12 @@ function urlOf(soakp: Pick<Soakp, 'settings'>, port: number): string {
   return `${http ? 'http' : 'https'}://${name}:${port}`
 }
 
-/** Opens the daemon's door: listens, and hands calls to the relay and the rest to its routes. */
-export async function serve(soakp: Omit<Soakp, 'close'>, { log, certificates, now = Date.now }: ServeOptions): Promise<Served> {
+/**
+ * Opens the daemon's door: listens at `settings.host` and `settings.port`, and hands calls to the relay and the rest to its routes. Throws `settings_invalid` for plain HTTP off
+ * loopback, `certificate_invalid` where there is none, `address_in_use`, `address_refused`.
+ */
+export async function serve(soakp: Omit<Soakp, 'close'>, options: ServeOptions): Promise<Served> {
+  const { log = await silentLog(), certificates, now = Date.now } = options
   const { settings, relay } = soakp
   if (settings.http && !isLoopbackHost(settings.host) && settings.trustProxy.length === 0) {
     throw new SoakpError('settings_invalid', 'Plain HTTP off loopback would show access tokens to the network.', {

@@ -13,15 +13,22 @@ export interface NewKey {
   readonly provider: string
   readonly name: string
   readonly secret: Secret
+  /** Default: `default`. */
   readonly tenant?: string
+  /** Whose own key it is: theirs are chosen before the tenant's. */
   readonly user?: string
+  /** In place of the provider's origin; may carry a path prefix. */
   readonly baseUrl?: string
+  /** Whether `baseUrl` may lead into a private network. */
   readonly allowPrivate?: boolean
+  /** `bearer`, `basic`, `header:NAME`, `header:NAME:WORD`, `query:NAME` or `none`. */
   readonly auth?: string
+  /** Of a provider that is not built in. */
   readonly dialect?: string
+  /** Sent where the provider's row says how. */
   readonly organization?: string
   readonly project?: string
-  /** 1 unless said otherwise. */
+  /** Its part of the calls among several keys; 1 unless said otherwise, 0: only when no other can. */
   readonly weight?: number
 }
 

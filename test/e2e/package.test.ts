@@ -100,6 +100,19 @@ t.test('installed globally, it makes a home, serves, and answers a call', async 
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['page.ts'] }))
   await must(process.execPath, [join(process.cwd(), 'node_modules/typescript/bin/tsc')], project)
 
+  // as a backend has it: Node's types, none of ws's, and every declaration checked
+  const [, example = ''] = /```ts\n(.*?)```/s.exec(readFileSync('docs/library.md', 'utf8')) ?? []
+  writeFileSync(join(project, 'backend.mts'), example)
+  const typeRoots = [join(process.cwd(), 'node_modules/@types')]
+  for (const [module, moduleResolution] of [
+    ['node16', 'node16'],
+    ['esnext', 'bundler'],
+  ]) {
+    const strict = { noEmit: true, strict: true, target: 'es2022', types: ['node'], typeRoots, module, moduleResolution }
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: strict, files: ['backend.mts'] }))
+    await must(process.execPath, [join(process.cwd(), 'node_modules/typescript/bin/tsc')], project)
+  }
+
   const home = join(folder, 'home')
   const env = { PATH: process.env.PATH, HOME: folder, SOAKP_HOME: home }
   const soakp = (args: readonly string[], stdin?: string) => must(join(prefix, 'bin/soakp'), args, folder, env, stdin)

@@ -42,28 +42,17 @@ async function run(cli: Cli, options: Options): Promise<void> {
 
 async function daemon(cli: Cli, { host, port, http, firstRun = false }: Options, ready: () => void): Promise<void> {
   const settings = await cli.settings({ host, port, http: http ? 'true' : undefined })
-  const { homeIsThere, initHome, namesFor } = await import('../../home.js')
+  const { homeIsThere, initHome, openHomeCertificates } = await import('../../home.js')
   if (firstRun && !homeIsThere(settings)) cli.note(initText(await initHome(settings, { now: cli.now }), nextToServing))
-  const [{ pino }, { serve: listen }, { untilEnded }, { openCertificates }, { watchCertificates }] = await Promise.all([
+  const [{ pino }, { serve: listen }, { untilEnded }, { watchCertificates }] = await Promise.all([
     import('pino'),
     import('../../server/listen.js'),
     import('../../server/session.js'),
-    import('../../tls/certificates.js'),
     import('../../tls/life/daemon.js'),
   ])
   const log = pino({ level: settings.logLevel }, cli.log)
   const soakp = await cli.open(log)
-  const certificates = settings.http
-    ? undefined
-    : await openCertificates({
-        log,
-        now: cli.now,
-        certsDir: `${settings.home}/certs`,
-        certFile: settings.tlsCertFile,
-        keyFile: settings.tlsKeyFile,
-        names: namesFor(settings),
-        publicName: settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).hostname,
-      })
+  const certificates = await openHomeCertificates(settings, { log, now: cli.now })
   const served = await listen(soakp, { log, certificates, now: cli.now })
   if (cli.interactive) {
     cli.note(`soakp listens on ${served.url}; Ctrl-C ends it`)

@@ -53,7 +53,7 @@ export class Side {
     this.#close = socket.close.bind(socket)
     socket.close = (code, reason) => this.#hold(code, reason)
     socket.on('message', (data, isBinary) => {
-      if (!this.#isClosing) listener.message(data as Buffer, isBinary)
+      if (!this.#isClosing) listener.message(data, isBinary)
     })
     socket.on('error', error => {
       this.#fault = (error as NodeJS.ErrnoException).code
