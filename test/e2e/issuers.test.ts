@@ -65,7 +65,7 @@ t.test('whoever a trusted issuer signed in gets through, by exchange or directly
   })
 
   await t.test('the same as RFC 8693 has it', async t => {
-    const { id } = await add('--name', 'rfc')
+    await add('--name', 'rfc')
     const form = (fields: Record<string, string>) =>
       call(daemon, {
         method: 'POST',
@@ -87,7 +87,8 @@ t.test('whoever a trusted issuer signed in gets through, by exchange or directly
     t.equal((await wanted('access_token')).status, 200)
     t.same(refused(await wanted('refresh_token')), [400, 'invalid_request'])
     t.same(refused(await form({ ...fields, subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' })), [400, 'invalid_request'])
-    await home.json(['issuer', 'remove', id])
+    t.match(await home.json(['issuer', 'remove', 'rfc']), { name: 'rfc', removed: true })
+    t.match(await home.run(['issuer', 'remove', 'rfc']), { code: 66, stderr: /'rfc'/ })
   })
 
   await t.test('with --once, of twenty exchanges of one token over two processes, one gets through', async t => {

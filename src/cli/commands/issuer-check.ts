@@ -1,14 +1,16 @@
 import { Command } from 'commander'
 import type { Cli } from '../cli.js'
 import { facts } from '../format.js'
+import { findIssuer } from '../input/find.js'
 
 /** `soakp issuer check`: asks the issuer for its keys, as the daemon does. */
 export function issuerCheck(cli: Cli): Command {
   return new Command('check')
     .description('ask an issuer for its keys now, as the daemon does, and say what is wrong')
-    .argument('<id>', 'id of the issuer')
-    .action(async (id: string) => {
+    .argument('<issuer>', 'id or name of the issuer')
+    .action(async (wanted: string) => {
       const { issuers } = await cli.open()
+      const { id } = await findIssuer(issuers, wanted)
       const { jwksUrl, jwks, algorithms, freshMs } = await issuers.check(id)
       const keys = jwks.keys.map(key => key.kid ?? '(without a name)')
       cli.result(

@@ -1,6 +1,7 @@
 import type { Apps } from '../../access/apps.js'
+import type { Issuers } from '../../access/issuers.js'
 import { SoakpError } from '../../errors.js'
-import type { AliasRecord, AppRecord, KeyRecord } from '../../stores/records.js'
+import type { AliasRecord, AppRecord, IssuerRecord, KeyRecord } from '../../stores/records.js'
 import type { Store } from '../../stores/store.js'
 import { shown } from '../argv.js'
 
@@ -31,4 +32,11 @@ export async function findApp(apps: Pick<Apps, 'list'>, name: string): Promise<A
   if (!one) throw new SoakpError('app_not_found', `There is none called ${shown(name)}.`, { hint: '`soakp app list` shows what there is' })
   if (other) throw new SoakpError('usage', `Several apps are called ${shown(name)}.`, { hint: 'say which by its id: `soakp app list`' })
   return one
+}
+
+/** By id, or by name, which only one has. Throws `issuer_not_found`. */
+export async function findIssuer(issuers: Pick<Issuers, 'list'>, name: string): Promise<IssuerRecord> {
+  const found = (await issuers.list()).find(issuer => issuer.id === name || issuer.name === name)
+  if (found) return found
+  throw new SoakpError('issuer_not_found', `There is none called ${shown(name)}.`, { hint: '`soakp issuer list` shows what there is' })
 }
