@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
-import { tokenOf } from '../../access/authenticate.js'
 import type { Policy } from '../../access/policy.js'
 import { rulesOf } from '../../access/rules.js'
 import { SoakpError } from '../../errors.js'
@@ -26,6 +25,7 @@ import type { Book } from '../record.js'
 import { ownHeaders, toSoakpError } from '../refuse.js'
 import { type ConnectionDeps, SocketConnection } from './connection.js'
 import { awaitsModel, type GateDeps } from './gate.js'
+import { createGrantWatch } from './grant-watch.js'
 import { dialRequest } from './request.js'
 import { createMessageJudge, type MessageJudge } from './rules.js'
 
@@ -77,7 +77,9 @@ export function createSockets(deps: SocketsDeps): Sockets {
   const { vault, outbound, policy, book, settings, clock } = deps
   const open = new Set<SocketConnection>()
   let timer: NodeJS.Timeout | undefined
-  let sweptGeneration: number | undefined
+  /** It was told that the policy cannot be read. */
+  let isBlind = false
+  const watch = createGrantWatch(policy, deps.now)
   const connectionDeps: ConnectionDeps = {
     ...deps.gate,
     clock,
@@ -96,46 +98,22 @@ export function createSockets(deps: SocketsDeps): Sockets {
     open.add(connection)
     connection.exchange.under = connection
     // the grant may have been revoked while the provider was asked
-    sweptGeneration = undefined
+    watch.anew()
     timer ??= setInterval(sweep, sweepMs).unref()
   }
 
   function sweep(): void {
     const now = clock()
     for (const connection of open) connection.tick(now)
-    closeUnallowed().catch(error => deps.log.error({ err: error }, 'open WebSockets could not be checked against their grants'))
-  }
-
-  async function closeUnallowed(): Promise<void> {
-    const generation = await policy.refresh()
-    const isChanged = generation !== sweptGeneration
-    sweptGeneration = generation
-    const now = deps.now()
-    for (const connection of open) {
-      const { grant } = connection.exchange
-      if (!grant) continue
-      if (Math.min(grant.token.expiresAtMs, grant.record.app ? Number.POSITIVE_INFINITY : grant.record.expiresAtMs) <= now)
-        connection.refuse(new SoakpError('token_expired'))
-      else if (isChanged) {
-        const why = await whyUnallowed(connection.exchange, now)
-        if (why) connection.refuse(why)
-      }
-    }
-  }
-
-  /** What the grant, its token and the key have become since the upgrade. */
-  async function whyUnallowed({ grant, key }: Exchange, now: number): Promise<SoakpError | undefined> {
-    if (!grant || !key) return undefined
-    const found = await policy.grant(grant.record.id)
-    const token = found && tokenOf(grant.claims, grant.token, found)
-    if (!found || !token || found.grant.revokedAtMs !== null || token.expiresAtMs <= now) return new SoakpError('token_revoked')
-    if (!found.grant.app && found.grant.expiresAtMs <= now) return new SoakpError('token_expired')
-    const keys = await policy.keys(key.tenant, key.provider)
-    if (!rulesOf(found.grant).allowsProvider(key.provider) || !rulesOf(found.grant).allowsKey(key.id))
-      return new SoakpError('provider_not_allowed')
-    return keys.some(({ id, state }) => id === key.id && state === 'active')
-      ? undefined
-      : new SoakpError('no_key', 'It was removed or disabled.')
+    watch.closeUnallowed(open).then(
+      () => {
+        isBlind = false
+      },
+      error => {
+        if (!isBlind) deps.log.error({ err: error }, 'open WebSockets cannot be checked against their grants')
+        isBlind = true
+      },
+    )
   }
 
   function start(exchange: Exchange, key: KeyRecord): void {
