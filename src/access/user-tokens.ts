@@ -50,7 +50,7 @@ export interface UserTokens {
 
 export interface UserTokensDeps {
   readonly store: Pick<Store, 'keepAppUser' | 'endAppUserTokens' | 'spend' | 'pruneApps'>
-  readonly policy: Pick<Policy, 'refresh' | 'grant' | 'forgetGrant' | 'app'>
+  readonly policy: Pick<Policy, 'refresh' | 'grant' | 'forgetGrant' | 'app' | 'issuers'>
   readonly instanceId: string
   readonly signingKey: SigningKey
   readonly now: () => number
@@ -103,6 +103,13 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
     return id
   }
 
+  /** Keys and usage go by the name: whom an issuer vouches for, no backend can name. */
+  async function checkNamespace({ tenant }: AppRecord, user: string): Promise<void> {
+    await policy.refresh()
+    const issuer = (await policy.issuers()).find(other => other.tenant === tenant && user.startsWith(`${other.name}:`))
+    if (issuer) throw new SoakpError('usage', `The userId begins with ${issuer.name}:, as those of the trusted issuer do.`)
+  }
+
   async function sign(
     grantId: string,
     claims: Pick<TokenClaims, 'expiresAtMs' | 'sessionId' | 'sessionEndsAtMs' | 'models' | 'thumbprint'>,
@@ -126,6 +133,7 @@ export function createUserTokens({ store, policy, instanceId, signingKey, now }:
     async issue(app, wish) {
       const { ttlMs, models, thumbprint } = wish
       if (app.dpop && thumbprint === undefined) throw new SoakpError('dpop_missing', 'The app binds every access token to a key.')
+      if (wish.issuer === undefined) await checkNamespace(app, wish.user)
       if (models) checkModels(models, app)
       if (ttlMs !== undefined && !(ttlMs >= 1000)) throw new SoakpError('usage', 'A lifetime is at least one second.')
       const at = now()

@@ -47,7 +47,8 @@ t.test('whom the issuer signed in is known by issuer and sub', async t => {
   t.match(await verify(), { user: 'u1', issuer: { id: record.id } })
   const issued = await users.issue(app, { user: 'u1', issuer: record, refreshable: false })
   t.equal(issued.subject, 'idp:u1')
-  t.not(issued.grantId, (await users.issue(app, { user: 'idp:u1', refreshable: false })).grantId, 'the backend cannot name this user')
+  await t.rejects(users.issue(app, { user: 'idp:u1', refreshable: false }), { code: 'usage' }, 'the backend cannot name this user')
+  t.equal((await users.issue(app, { user: 'idp', refreshable: false })).subject, 'idp')
 })
 
 t.test('a JWT that is not for us, not now, or not of the kind is refused', async t => {
