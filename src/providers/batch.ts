@@ -7,8 +7,8 @@ import { object } from './usage.js'
  * prefix, which is what precedes `tail` in the path of the call that made it.
  */
 export interface Batch {
-  /** It is one call, which this member of its body puts off where it says anything but no: judged, served and priced as any other. */
-  readonly putOffBy?: string
+  /** It is one call, judged, served and priced as any other, that is answered before it is done: where the member `by` of its body says anything but no; without that, always, or as the provider likes. */
+  readonly one?: { readonly by?: string }
   /** How the path of the call that makes one goes on behind the API's prefix. */
   readonly tail: RegExp
   /** Its requests stand in the body that makes it. */
@@ -134,7 +134,7 @@ export const geminiBatch: Batch = {
 /** One call that is answered with how it stands, and goes on whoever listens. What failed is not billed; of what was cancelled nobody says what it took. */
 function putOff(root: string): Batch {
   return {
-    putOffBy: '/background',
+    one: { by: '/background' },
     tail: new RegExp(`${root}$`),
     ask: id => `${root}/${id}`,
     state: stateBy('status', ['queued', 'in_progress'], ['completed', 'failed', 'cancelled', 'incomplete', 'requires_action']),
@@ -148,6 +148,28 @@ function putOff(root: string): Batch {
 export const openaiBackground = putOff('/responses')
 /** The @google/genai package 2.32: `interactions` */
 export const geminiBackground = putOff('/interactions')
+
+/** https://replicate.com/docs/reference/http: whatever it is made by, it is asked for at one place. What has no metrics did not run. */
+export const replicatePrediction: Batch = {
+  one: {},
+  tail: /\/(?:(?:models|deployments)\/[^/]+\/[^/]+\/)?predictions$/,
+  ask: id => `/predictions/${id}`,
+  state: stateBy('status', ['starting', 'processing'], ['succeeded', 'failed', 'canceled', 'aborted']),
+  results: () => [],
+  inReply: reply => (object(object(reply)?.metrics) ? [{ reply }] : []),
+  reply: '/reply',
+}
+
+/** https://www.assemblyai.com/docs/api-reference/transcripts/get: what failed is not billed. */
+export const assemblyaiTranscript: Batch = {
+  one: {},
+  tail: /\/transcript$/,
+  ask: id => `/transcript/${id}`,
+  state: stateBy('status', ['queued', 'processing'], ['completed', 'error']),
+  results: () => [],
+  inReply: reply => (text(reply, 'status') === 'completed' ? [{ reply }] : []),
+  reply: '/reply',
+}
 
 /** What is known of batches that are made at this path, and the dialect that their results are in. */
 export function findBatch(provider: Provider, path: string): { readonly batch: Batch; readonly dialect: Dialect } | undefined {

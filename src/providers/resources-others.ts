@@ -1,4 +1,4 @@
-import { mistralBatch } from './batch.js'
+import { assemblyaiTranscript, mistralBatch, replicatePrediction } from './batch.js'
 import { endpoint } from './endpoints.js'
 import type { Endpoint } from './provider.js'
 import { collection, inJson, type Made, type Ownership } from './resource.js'
@@ -12,17 +12,21 @@ const replicateList = (kind: string) => ({ items: '/results', kind, id: '/id', p
 
 export const predictionsMade: Ownership = {
   kind: 'prediction',
-  ways: [{ spec: '*', makes: made('prediction') }],
+  ways: [{ spec: '*', makes: made('prediction'), batch: replicatePrediction }],
   names: replicateInputs,
 }
-export const predictions = collection('prediction', '/predictions', { list: replicateList('prediction') })
+export const predictions: Ownership = { ...collection('prediction', '/predictions', { list: replicateList('prediction') }), retells: true }
 export const replicateFiles = collection('file', '/files', { makes: made('file'), list: replicateList('file') })
 export const trainingsMade: Ownership = { kind: 'training', ways: [{ spec: '*', makes: made('training') }], names: replicateInputs }
 export const trainings = collection('training', '/trainings', { list: replicateList('training') })
 
 /** AssemblyAI: the assemblyai package 4.41. What was uploaded is known by an address that nobody guesses. */
-export const transcriptsMade: Ownership = { kind: 'transcript', ways: [{ spec: '*', makes: made('transcript') }], names: [] }
-export const transcripts = collection('transcript', '/transcript', {})
+export const transcriptsMade: Ownership = {
+  kind: 'transcript',
+  ways: [{ spec: '*', makes: made('transcript'), batch: assemblyaiTranscript }],
+  names: [],
+}
+export const transcripts: Ownership = { ...collection('transcript', '/transcript', {}), retells: true }
 export const transcriptUploads: Ownership = {
   kind: 'upload',
   root: '/upload',

@@ -169,7 +169,7 @@ export function createRelay(deps: RelayDeps): Relay {
     const owned = exchange.endpoint?.owns && ownership.admit(exchange)
     if (owned) await owned
     // work that is done later is judged and held for as a whole
-    const isLater = exchange.endpoint?.class === 'account' || exchange.inspected?.putOff
+    const isLater = exchange.endpoint?.class === 'account' || exchange.way?.way.batch !== undefined || exchange.inspected?.putOff
     const planned = isLater && !call.upgrade && batches.admit(exchange)
     if (planned) await planned
     const chosenKey = exchange.rivals ? chosen(exchange, exchange.rivals) : exchange.key

@@ -2,7 +2,9 @@ import t from 'tap'
 import type { Entry } from '../../src/stores/records.js'
 import { makeHome } from '../support/daemon.js'
 import { dialectReplies } from '../support/dialect-replies.js'
+import { withStore } from '../support/home-store.js'
 import { type Report, runSdk } from '../support/run-sdk.js'
+import { until } from '../support/until.js'
 import { startUpstream } from '../support/upstream.js'
 
 // Official SDKs of providers with a dialect of their own, unchanged but for address and key: through soakp and directly, side by side.
@@ -80,7 +82,9 @@ const subjects: Readonly<Record<string, Subject>> = {
     counted: [
       { ...tokens, model: 'meta/llama' },
       { usageSource: 'none', model: 'meta/llama' },
-      { ...tokens, endpoint: '/v1/predictions/**' },
+      // read as often as one likes, it is charged once, when soakp finds that it has ended
+      { usageSource: 'none', endpoint: '/v1/predictions/**' },
+      { ...tokens, method: 'BATCH' },
       { usageSource: 'none' },
     ],
     endpoints: ['inference', 'GET /replicate/v1/predictions/*'],
@@ -99,7 +103,10 @@ const subjects: Readonly<Record<string, Subject>> = {
     provider: 'assemblyai',
     secret: hex(32),
     header: ['authorization', hex(32)],
-    counted: [units(90, 'audioSeconds'), units(90, 'audioSeconds')],
+    counted: [
+      { ...units(90, 'audioSeconds'), method: 'BATCH' },
+      { usageSource: 'none', endpoint: '/v2/transcript/**' },
+    ],
     endpoints: ['inference', '/assemblyai/v2/upload', 'GET /assemblyai/v2/transcript/*'],
     refusal: 'Error',
   },
@@ -153,6 +160,12 @@ t.test('official SDKs of providers with a dialect of their own', async t => {
       t.ok(direct.broken?.threw)
       t.strictSame(settled(through, `${daemon.origin}/${path}`), settled(direct, other.url))
 
+      await withStore(home.dir, async store => {
+        const open = async () => (await store.listBatches({ open: true })).length
+        if ((await open()) === 0) return
+        await store.hurryBatches(Date.now())
+        await until(async () => (await open()) === 0, 'what goes on by itself to be settled')
+      })
       const entries = (await home.entries()).filter(entry => entry.grantId === issued.id && entry.status < 400)
       const left = [...entries]
       for (const wanted of counted) {

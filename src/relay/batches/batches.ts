@@ -42,9 +42,9 @@ export function createBatches({ store, limits, ownership, log, now }: BatchesDep
     admit(exchange) {
       const { endpoint, head, grant, provider } = exchange
       if (!grant || !provider || !endpoint?.owns) return
-      if (exchange.inspected?.putOff) {
-        const batch = endpoint.owns.ways.find(way => way.batch?.putOffBy !== undefined)?.batch
-        if (batch) exchange.batch = { batch, sums: undefined, isCall: true }
+      const single = endpoint.owns.ways.find(way => way.batch?.one !== undefined)?.batch
+      if (single) {
+        if (exchange.inspected?.putOff || single.one?.by === undefined) exchange.batch = { batch: single, sums: undefined, isCall: true }
         return
       }
       const rules = rulesOf(grant.record)

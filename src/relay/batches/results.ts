@@ -50,7 +50,7 @@ export class BatchResults {
 
   constructor(
     record: Pick<BatchRecord, 'provider' | 'models' | 'createdAtMs'>,
-    { reply, putOffBy }: Batch,
+    { reply, one }: Batch,
     dialect: Dialect,
     prices: Pick<Prices, 'find' | 'charge'>,
   ) {
@@ -58,7 +58,7 @@ export class BatchResults {
     this.#prices = prices
     this.#dialect = dialect
     this.#reply = reply
-    this.#isCall = putOffBy !== undefined
+    this.#isCall = one !== undefined
     const names = [...dialect.usageMembers, dialect.modelMember, 'service_tier']
     this.#pointers = compilePointers([...new Set([reply, ...names.map(name => `${reply}/${name}`)])])
   }

@@ -32,7 +32,7 @@ export function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
     const models = endpoint.models.flatMap(place => (place.in === 'json' ? [place.pointer] : []))
     const stream = dialect.streamPointer
     const ownership = ownershipOf(endpoint)
-    const putOff = endpoint.owns?.ways.find(({ batch }) => batch?.putOffBy !== undefined)?.batch?.putOffBy
+    const putOff = endpoint.owns?.ways.find(({ batch }) => batch?.one?.by !== undefined)?.batch?.one?.by
     const pointers = [
       ...models,
       ...dialect.maxOutputPointers,
