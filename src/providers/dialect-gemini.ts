@@ -36,10 +36,12 @@ function tokensOf(modality: 'AUDIO' | 'IMAGE', details: unknown): number | undef
 
 /** Thoughts are not among the candidates' tokens, tool prompts not among the prompt's; cached ones are. Every chunk states the counts so far. */
 function readMetadata(usage: Json, before: Usage): Usage {
-  const prompt = count(usage.promptTokenCount)
   const tools = count(usage.toolUsePromptTokenCount) ?? 0
   const candidates = count(usage.candidatesTokenCount) ?? count(usage.responseTokenCount)
   const thoughts = count(usage.thoughtsTokenCount)
+  // what was put into a cache has no other count than the total
+  const all = candidates === undefined && thoughts === undefined && before === noUsage ? count(usage.totalTokenCount) : undefined
+  const prompt = count(usage.promptTokenCount) ?? all
   const counts: Usage = {
     inputTokens: prompt === undefined ? before.inputTokens : prompt + tools,
     outputTokens: candidates === undefined && thoughts === undefined ? before.outputTokens : (candidates ?? 0) + (thoughts ?? 0),

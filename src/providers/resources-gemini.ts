@@ -109,6 +109,11 @@ export const geminiFiles = collection('file', '/files', {
 })
 
 export const caches = collection('cache', '/cachedContents', {
+  // they say again what was put into it
+  ways: [
+    { spec: 'GET /cachedContents/{id}', free: true },
+    { spec: 'PATCH /cachedContents/{id}', free: true },
+  ],
   makes: [made('cache', 'cachedContents')],
   list: tokenList('cache', '/cachedContents', 'cachedContents'),
   names: geminiNames,

@@ -39,7 +39,7 @@ export const lemur: Ownership = {
   ways: [
     { spec: 'POST /lemur/v3/generate/*', makes: made('answer', '/request_id') },
     { spec: 'DELETE /lemur/v3/{id}', forgets: true },
-    { spec: 'GET /lemur/v3/{id}' },
+    { spec: 'GET /lemur/v3/{id}', free: true },
   ],
   names: inJson('transcript', '/transcript_ids/*'),
 }

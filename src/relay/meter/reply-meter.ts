@@ -9,7 +9,7 @@ import { createMeter, type Meter, unread } from './meter.js'
 export function meterFor(exchange: Exchange, status: number, reply: ReplyHead | undefined, learner: StreamLearner | undefined): Meter {
   const { endpoint, provider, inspected, promptBytes } = exchange
   if (endpoint?.class === 'account' && tellsOfLater(endpoint)) return unread
-  if (endpoint?.owns?.retells) return unread
+  if (endpoint?.owns?.retells || exchange.way?.way.free) return unread
   const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
   return createMeter({
     dialect,
