@@ -7,7 +7,6 @@ const registries = ['providers', 'stores', 'cli/commands', 'server/routes', 'tls
 for (const folder of registries) {
   t.test(`every file of ${folder}/ can be reached from its index`, async t => {
     const files = new Map(sourceFiles(`src/${folder}`).map(file => [file.path, file]))
-    if (files.size === 0) return t.pass('there is no such folder yet')
     const reached = new Set<string>()
     const reach = (path: string): void => {
       if (reached.has(path)) return

@@ -235,33 +235,25 @@ t.test('whether a body may come is for the relay to say', async t => {
     },
   ]
   door.relay.answer = call => answers.shift()?.(call)
-  const headers = { expect: '100-continue', 'content-length': '4' }
-  const refused = request({
-    host: '127.0.0.1',
-    servername: 'localhost',
-    port: door.port,
-    ca: door.ca,
-    path: '/openai/x',
-    method: 'POST',
-    headers,
-    agent: false,
-  })
+  const ask = () =>
+    request({
+      host: '127.0.0.1',
+      servername: 'localhost',
+      port: door.port,
+      ca: door.ca,
+      path: '/openai/x',
+      method: 'POST',
+      headers: { expect: '100-continue', 'content-length': '4' },
+      agent: false,
+    })
+  const refused = ask()
   refused.flushHeaders()
   refused.on('continue', () => t.fail('it may not'))
   refused.on('error', () => {})
   const [response] = await once(refused, 'response')
   t.equal(response.statusCode, 401)
   refused.destroy()
-  const taken = request({
-    host: '127.0.0.1',
-    servername: 'localhost',
-    port: door.port,
-    ca: door.ca,
-    path: '/openai/x',
-    method: 'POST',
-    headers,
-    agent: false,
-  })
+  const taken = ask()
   taken.flushHeaders()
   await once(taken, 'continue')
   taken.end('body')
