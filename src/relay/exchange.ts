@@ -5,7 +5,7 @@ import type { FormReading } from '../lib/form-scan.js'
 import type { ModelTokens } from '../lib/model-tokens.js'
 import type { Hold } from '../limits/limits.js'
 import type { Charge } from '../prices/prices.js'
-import type { Endpoint, Provider, Usage } from '../providers/provider.js'
+import type { Dialect, Endpoint, Provider, Usage } from '../providers/provider.js'
 import type { Entry, KeyRecord, Outcome, UsageSource } from '../stores/records.js'
 import type { PlannedBatch } from './batches/cost.js'
 import type { BatchFile } from './batches/file.js'
@@ -248,6 +248,11 @@ function marked({ hold }: Exchange): ErrorCode | null {
 
 /** Of a text that a client chose, so much is written down. */
 const longest = 200
+
+/** What is spoken where the call goes; undefined until that is known. */
+export function dialectOf({ endpoint, provider }: Pick<Exchange, 'endpoint' | 'provider'>): Dialect | undefined {
+  return endpoint?.dialect ?? provider?.dialect
+}
 
 /** What the request says of the bill, for replies that do not. */
 export function assumedBy({ endpoint, inspected }: Exchange): Pick<Usage, 'units' | 'unit'> | undefined {

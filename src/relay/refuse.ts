@@ -6,7 +6,7 @@ import { stateOfRefusal } from '../limits/limits.js'
 import type { RateState } from '../limits/rate.js'
 import { findDialect } from '../providers/index.js'
 import type { Dialect } from '../providers/provider.js'
-import type { Exchange } from './exchange.js'
+import { dialectOf, type Exchange } from './exchange.js'
 import { standingHeaders } from './headers.js'
 
 /** The shape of errors where no provider is known: the one most SDKs read. */
@@ -26,7 +26,7 @@ export function toSoakpError(error: unknown): SoakpError {
 /** An error in the shape that the SDK of the provider called understands (`{"error":{…}}` and its like). Words of a cause never show. */
 export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
   const { call } = exchange
-  const dialect = exchange.endpoint?.dialect ?? exchange.provider?.dialect ?? fallback
+  const dialect = dialectOf(exchange) ?? fallback
   const row = errors[error.code]
   const shown = row.status >= 500 && error.code === 'internal' ? row.text : error.message
   const message = error.hint === undefined ? shown : `${shown} (${error.hint})`

@@ -24,7 +24,7 @@ import { BodyRoom } from './body/body-room.js'
 import { inspectForm } from './body/form.js'
 import { type BodyPlan, inspectBody, inspectTarget, inspectUnifiedForm, isRuledForm, planBody } from './body/inspect.js'
 import { type Call, isWhole } from './call.js'
-import { type Exchange, newExchange } from './exchange.js'
+import { dialectOf, type Exchange, newExchange } from './exchange.js'
 import { readHead } from './head.js'
 import { createChooser } from './keys/choose.js'
 import { createFailover } from './keys/failover.js'
@@ -262,7 +262,7 @@ export function createRelay(deps: RelayDeps): Relay {
 
   function inspect(exchange: Exchange, rules: Rules, record: GrantRecord, body: Buffer): void {
     const { endpoint, head } = exchange
-    const dialect = endpoint?.dialect ?? exchange.provider?.dialect
+    const dialect = dialectOf(exchange)
     if (!dialect) return
     if (endpoint && head?.contentType.startsWith('multipart/form-data') && isRuledForm(exchange, rules)) {
       inspectForm(exchange, endpoint, rules, body)

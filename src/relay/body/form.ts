@@ -5,7 +5,7 @@ import { createFormScan, type FormScan } from '../../lib/form-scan.js'
 import { isPromise, type MaybePromise } from '../../lib/maybe.js'
 import { ownershipOf } from '../../providers/index.js'
 import type { Endpoint } from '../../providers/provider.js'
-import type { Exchange } from '../exchange.js'
+import { dialectOf, type Exchange } from '../exchange.js'
 import type { Kept } from '../keys/keep.js'
 import { type Named, namedAt } from '../owned/owned.js'
 import type { Ownership } from '../owned/ownership.js'
@@ -96,8 +96,8 @@ export function inspectForm(exchange: Exchange, endpoint: Endpoint, rules: Rules
 const countedFields = ['quality', 'size', 'partial_images']
 
 /** Fields that say how many answers are wanted: where JSON has them at the top. */
-function manyFields({ endpoint, provider }: Exchange): readonly string[] {
-  const { choicesPointers = [] } = endpoint?.dialect ?? provider?.dialect ?? {}
+function manyFields(exchange: Exchange): readonly string[] {
+  const { choicesPointers = [] } = dialectOf(exchange) ?? {}
   return choicesPointers.map(pointer => pointer.slice(1))
 }
 

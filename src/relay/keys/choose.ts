@@ -1,8 +1,7 @@
 import { BoundedMap } from '../../lib/bounded-map.js'
 import { namesAccount } from '../../providers/index.js'
-import type { Dialect } from '../../providers/provider.js'
 import type { KeyRecord } from '../../stores/records.js'
-import type { Exchange } from '../exchange.js'
+import { dialectOf, type Exchange } from '../exchange.js'
 import type { Rests } from './rests.js'
 import type { Rivals } from './rivals.js'
 
@@ -79,9 +78,10 @@ export function restName({ model, endpoint, call }: Exchange): string {
 }
 
 /** What cannot be told counts as naming something. */
-function isPinned({ provider, endpoint, model, call, inspected, named }: Exchange): boolean {
-  const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
-  return named !== undefined || inspected?.unread === true || namesAccount({ dialect, endpoint, model, query: call.query })
+function isPinned(exchange: Exchange): boolean {
+  const { endpoint, model, call, inspected, named } = exchange
+  const dialect = dialectOf(exchange)
+  return !dialect || named !== undefined || inspected?.unread === true || namesAccount({ dialect, endpoint, model, query: call.query })
 }
 
 /** About 100 bytes each. */

@@ -1,16 +1,17 @@
 import { statedUsage } from '../../providers/index.js'
-import type { Dialect, Endpoint } from '../../providers/provider.js'
-import { assumedBy, type Exchange } from '../exchange.js'
+import type { Endpoint } from '../../providers/provider.js'
+import { assumedBy, dialectOf, type Exchange } from '../exchange.js'
 import type { ReplyHead } from '../headers.js'
 import type { StreamLearner } from '../owned/made.js'
 import { createMeter, type Meter, unread } from './meter.js'
 
 /** The meter of a call's reply; without a head, of one that never came. */
 export function meterFor(exchange: Exchange, status: number, reply: ReplyHead | undefined, learner: StreamLearner | undefined): Meter {
-  const { endpoint, provider, inspected, promptBytes } = exchange
+  const { endpoint, inspected, promptBytes } = exchange
   if (endpoint?.class === 'account' && tellsOfLater(endpoint)) return unread
   if (endpoint?.owns?.retells || exchange.way?.way.free) return unread
-  const dialect = (endpoint?.dialect ?? provider?.dialect) as Dialect
+  const dialect = dialectOf(exchange)
+  if (!dialect) return unread
   return createMeter({
     dialect,
     status,

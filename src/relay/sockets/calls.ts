@@ -1,7 +1,6 @@
 import { SoakpError } from '../../errors.js'
 import type { AtMost, Price } from '../../prices/prices.js'
-import type { Dialect } from '../../providers/provider.js'
-import type { Exchange } from '../exchange.js'
+import { dialectOf, type Exchange } from '../exchange.js'
 import { mostInputTokens } from '../spending/worst-input.js'
 import type { Ahead, Amounts, Read, Worth } from './ahead.js'
 
@@ -59,11 +58,7 @@ export class CallsAhead implements Ahead {
       before += this.#replies.get(String(id)) ?? price?.contextTokens ?? Number.POSITIVE_INFINITY
       delete body.previous_response_id
     }
-    const { endpoint, provider } = this.#exchange
-    const own = mostInputTokens(
-      Buffer.from(JSON.stringify(event)),
-      ((endpoint?.dialect ?? provider?.dialect) as Dialect | undefined)?.name ?? '',
-    )
+    const own = mostInputTokens(Buffer.from(JSON.stringify(event)), dialectOf(this.#exchange)?.name ?? '')
     const input = own === undefined ? Number.POSITIVE_INFINITY : Math.min(own + before, Math.max(own, price?.contextTokens ?? own + before))
     return Number.isFinite(input) ? input : undefined
   }

@@ -2,7 +2,6 @@ import { SoakpError } from '../../errors.js'
 import { isPromise } from '../../lib/maybe.js'
 import type { OpenSocket } from '../../lib/outbound-socket.js'
 import { noUsage } from '../../providers/index.js'
-import type { Dialect } from '../../providers/provider.js'
 import type { SocketEndpoint } from '../../providers/socket.js'
 import type { Ending, Exchange, Stoppable, StopReason } from '../exchange.js'
 import { type GateDeps, SocketGate, type Verdict } from './gate.js'
@@ -65,7 +64,7 @@ export class SocketConnection implements Stoppable {
     this.#deps = deps
     this.#row = row
     this.#judge = judge
-    this.#meter = new SocketMeter(row, (row?.dialect ?? exchange.provider?.dialect) as Dialect | undefined, model => {
+    this.#meter = new SocketMeter(row, row?.dialect ?? exchange.provider?.dialect, model => {
       this.#writePart(deps.clock())
       if (judge.namesSeveral) exchange.model = model
     })

@@ -5,7 +5,7 @@ import type { Limits } from '../../limits/limits.js'
 import type { Prices } from '../../prices/prices.js'
 import type { Dialect, Usage } from '../../providers/provider.js'
 import { breakOff } from '../call.js'
-import type { Ending, Exchange } from '../exchange.js'
+import { dialectOf, type Ending, type Exchange } from '../exchange.js'
 import type { Metered } from '../meter/meter.js'
 
 /** Whether what a call has consumed so far still fits into its budgets; where it is more than was held for it, more is held. Gives why it must not go on. */
@@ -46,8 +46,9 @@ export function cutStream(
   { usage, model, source }: Metered,
   record: (exchange: Exchange, ending: Ending, done: (failure?: unknown) => void) => void,
 ): void {
-  const { endpoint, provider, call } = exchange
-  const last = finalEvent(contentType, (endpoint?.dialect ?? provider?.dialect) as Dialect, error, call.id)
+  const { call } = exchange
+  const dialect = dialectOf(exchange)
+  const last = dialect && finalEvent(contentType, dialect, error, call.id)
   record(exchange, { status, outcome: 'cut', errorCode: error.code, usage, model, usageSource: source }, failure => {
     if (failure === undefined && last !== undefined) (call.response as ServerResponse).end(last)
     else breakOff(call)

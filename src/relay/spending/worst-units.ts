@@ -2,7 +2,7 @@ import { compilePointers, type Pointers, scanJson } from '../../lib/json-scan.js
 import { secondsOfWav } from '../../lib/wav.js'
 import { pictureTokens } from '../../prices/picture-tokens.js'
 import type { AtMost, Price } from '../../prices/prices.js'
-import type { Exchange, Inspected } from '../exchange.js'
+import { dialectOf, type Exchange, type Inspected } from '../exchange.js'
 import { aroundTokens, mostInputTokens } from './worst-input.js'
 
 /**
@@ -22,7 +22,8 @@ const picturePointers = compilePointers(['/quality', '/size', '/partial_images']
 /** Fields of a form in which pictures are, and what else it may say without costing more than its bytes. */
 const pictureField = /^(?:image(?:\[\d{0,3}\])?|mask)$/
 
-function ofPictures({ model, endpoint, provider }: Exchange, inspected: Inspected, price: Price | undefined): AtMost | undefined {
+function ofPictures(exchange: Exchange, inspected: Inspected, price: Price | undefined): AtMost | undefined {
+  const { model, endpoint } = exchange
   const many = inspected.choices ?? 1
   if (!(many >= 1)) return undefined
   const units = { units: many, unit: 'images' } as const
@@ -32,10 +33,7 @@ function ofPictures({ model, endpoint, provider }: Exchange, inspected: Inspecte
   const partial = Number(wishes?.get('partial_images') ?? 0)
   const most = wishes && partial >= 0 ? pictureTokens(model ?? '', wishes.get('quality'), wishes.get('size'), partial) : undefined
   const inputTokens =
-    most &&
-    (inspected.form
-      ? inputOfForm(inspected, most.input)
-      : mostInputTokens(inspected.original, (endpoint?.dialect ?? provider?.dialect)?.name ?? ''))
+    most && (inspected.form ? inputOfForm(inspected, most.input) : mostInputTokens(inspected.original, dialectOf(exchange)?.name ?? ''))
   if (!most || inputTokens === undefined) return undefined
   return { inputTokens, maxOutputTokens: most.output, choices: many, ...(price?.rates.images !== undefined && units) }
 }
@@ -89,7 +87,7 @@ const tokensOfDocument = 500
 const documentsOfUnit = 100
 
 /** Cohere counts searches of a hundred documents, others all tokens, the question anew for each document. No text has more tokens than bytes. */
-function ofDocuments({ endpoint, provider }: Exchange, { original }: Inspected, price: Price | undefined): AtMost | undefined {
+function ofDocuments(exchange: Exchange, { original }: Inspected, price: Price | undefined): AtMost | undefined {
   const scan = scanJson(original, documentPointers)
   if (!scan.ok) return undefined
   const query = scan.found.find(({ pointer }) => pointer === '/query')
@@ -99,7 +97,7 @@ function ofDocuments({ endpoint, provider }: Exchange, { original }: Inspected, 
     const pieces = documents + Math.ceil(original.length / Math.max(1, tokensOfDocument - queryBytes))
     return { ...nothing, units: Math.max(1, Math.ceil(pieces / documentsOfUnit)), unit: 'searchUnits' }
   }
-  const text = mostInputTokens(original, (endpoint?.dialect ?? provider?.dialect)?.name ?? '')
+  const text = mostInputTokens(original, dialectOf(exchange)?.name ?? '')
   return text === undefined ? undefined : { inputTokens: text + documents * queryBytes, maxOutputTokens: 0 }
 }
 

@@ -3,7 +3,7 @@ import type { CallFacts } from '../../limits/limits.js'
 import type { AtMost, Prices } from '../../prices/prices.js'
 import type { UsageUnit } from '../../providers/provider.js'
 import type { KeyRecord } from '../../stores/records.js'
-import type { Exchange } from '../exchange.js'
+import { dialectOf, type Exchange } from '../exchange.js'
 import { mostInputTokens } from './worst-input.js'
 import { worstAsServed } from './worst-tier.js'
 import { mostBilled } from './worst-units.js'
@@ -99,10 +99,11 @@ function unitsAtMost(perCall: UsageUnit | undefined, characters: number | undefi
   return characters === undefined ? undefined : { inputTokens: 0, maxOutputTokens: 0, units: characters, unit: 'characters' }
 }
 
-function mostOf({ endpoint, provider, inspected }: Exchange): Most | undefined {
+function mostOf(exchange: Exchange): Most | undefined {
+  const { endpoint, inspected } = exchange
   // servers take a wish that is none, and any number of answers, for something else than it says
   if (!inspected || inspected.severalModels || !((inspected.choices ?? 1) >= 1)) return undefined
-  const inputTokens = mostInputTokens(inspected.original, (endpoint?.dialect ?? provider?.dialect)?.name ?? '')
+  const inputTokens = mostInputTokens(inspected.original, dialectOf(exchange)?.name ?? '')
   if (inputTokens === undefined) return undefined
   return { inputTokens, maxOutputTokens: endpoint?.estimate === 'input' ? 0 : inspected.maxOutput, choices: inspected.choices ?? 1 }
 }
