@@ -169,6 +169,7 @@ t.test("tokens for an app's users", async t => {
     for (const [path, password, body] of [
       ['/get-jwt', secret, undefined],
       ['/jwt/generate', app.credential, undefined],
+      ['/get-jwt', secret, JSON.stringify({ key: `sk-${'a'.repeat(40)}`, org: 'org-x' })],
       ['/jwt/generate', secret, '{"userId":"dave","anything":1}'],
     ] as const) {
       const answer = await call(daemon, {
@@ -177,8 +178,9 @@ t.test("tokens for an app's users", async t => {
         headers: { authorization: basic(app.id, password) },
         ...(body && { body }),
       })
-      t.equal(answer.status, 200, answer.text())
-      t.equal((await chat(daemon, answer.json().token)).status, 200)
+      const { token, data, status } = answer.json()
+      t.same([answer.status, status, data.jwt], [200, 201, token], answer.text())
+      t.equal((await chat(daemon, token)).status, 200)
     }
     t.equal((await home.entries()).at(-1)?.subject, 'dave')
     for (const [user, password] of [

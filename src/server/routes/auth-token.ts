@@ -30,12 +30,23 @@ const introspection = {
   additionalProperties: false,
 } as const
 
-const onlyToken = {
-  200: { type: 'object', properties: { token: { type: 'string' }, expiresAt: { type: 'string' } }, additionalProperties: false },
-} as const
-
-/** Where clients of the system that this one follows look for a token, with HTTP Basic. */
+/** Where clients of the system that this one follows ask for a token, with HTTP Basic. */
 const basicPaths = ['/jwt/generate', '/get-jwt']
+
+/** `data.jwt` is where they look for it (https://github.com/lehcode/soakp, docs/GenerateJWT.md). */
+const basicAnswer = {
+  200: {
+    type: 'object',
+    properties: {
+      token: { type: 'string' },
+      expiresAt: { type: 'string' },
+      status: { type: 'integer' },
+      message: { type: 'string' },
+      data: { type: 'object', properties: { jwt: { type: 'string' } }, additionalProperties: false },
+    },
+    additionalProperties: false,
+  },
+} as const
 
 interface Wish {
   readonly userId: string
@@ -89,11 +100,11 @@ export const authTokenRoutes: Routes = (app, { soakp, addressOf, publicUrl, now 
     )
 
     for (const path of basicPaths) {
-      scope.post(path, { onRequest, bodyLimit: authBodyBytes, schema: { response: onlyToken } }, async request => {
+      scope.post(path, { onRequest, bodyLimit: authBodyBytes, schema: { response: basicAnswer } }, async request => {
         const app = appOf(request)
         const user = namedUser(bodyOf(request)) ?? app.id
         const { token, expiresAtMs } = await soakp.users.issue(app, { user, thumbprint: await keyOf(request, app), refreshable: true })
-        return { token, expiresAt: new Date(expiresAtMs).toISOString() }
+        return { token, expiresAt: new Date(expiresAtMs).toISOString(), status: 201, message: 'JWT added', data: { jwt: token } }
       })
     }
   })
