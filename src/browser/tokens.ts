@@ -82,12 +82,14 @@ export function createTokens(first: () => Promise<IssuedToken | string>, again: 
   }
 }
 
-function toHeld(issued: IssuedToken | string): HeldToken {
-  const { token, expiresIn, expiresAt, refreshableUntil } = typeof issued === 'string' ? ({ token: issued } as IssuedToken) : issued
+/** What an app's own function gave, whatever that is. */
+function toHeld(issued: IssuedToken | string | null | undefined): HeldToken {
+  const { token, expiresIn, expiresAt, refreshableUntil }: Partial<IssuedToken> =
+    typeof issued === 'string' ? { token: issued } : (issued ?? {})
   if (typeof token !== 'string' || token === '') throw new SoakpClientError('no access token came: { token, expiresIn } was expected')
   const now = Date.now()
-  const lifeMs =
-    expiresIn === undefined ? (lifeOf(token) ?? (expiresAt === undefined ? marginMs : Date.parse(expiresAt) - now)) : expiresIn * 1000
+  const lives = [Number(expiresIn) * 1000, lifeOf(token), Date.parse(expiresAt ?? '') - now]
+  const lifeMs = lives.find(life => life !== undefined && !Number.isNaN(life)) ?? marginMs
   return {
     token,
     endsAt: now + lifeMs,

@@ -123,6 +123,28 @@ t.test('the client for pages', async t => {
     t.equal(upstream.requests.length, before)
   })
 
+  await t.test(
+    'a backend that answers with something else is told so, and one that tells no time is believed for what the token says',
+    async t => {
+      for (const answer of [undefined, null, '', {}, { jwt: 'x' }])
+        await t.rejects(createClient({ url, token: async () => answer as never }).token(), {
+          name: 'SoakpClientError',
+          message: /no access token came/,
+        })
+      const { token: given } = await backend()
+      for (const answer of [given, { token: given }, { token: given, expiresIn: 'soon' }, { token: given, expiresAt: 'soon' }]) {
+        let asked = 0
+        const token = async () => {
+          asked++
+          return answer as IssuedToken
+        }
+        const soakp = createClient({ url, token })
+        for (let at = 0; at < 3; at++) t.equal(await soakp.token(), given)
+        t.equal(asked, 1)
+      }
+    },
+  )
+
   await t.test('a clock that is wrong by hours harms nothing', async t => {
     const real = Date.now
     t.teardown(() => {
