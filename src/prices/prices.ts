@@ -4,7 +4,7 @@ import { type Catalogued, catalogueVersion, findInCatalogue } from './catalogue.
 import { isFor, type Override, ratesOfOverride } from './overrides.js'
 import { findInOwnList, ownListVersion } from './own-list.js'
 import { makePrice, type Price } from './price.js'
-import type { Consumed } from './rates.js'
+import { type Consumed, withoutParts } from './rates.js'
 
 export type { Override } from './overrides.js'
 export type { Price } from './price.js'
@@ -125,7 +125,9 @@ export function createPrices({ overrides: readOverrides }: PriceDeps = { overrid
       if (use.billedMicroDollars !== undefined && !found?.isOwn)
         return { microDollars: Math.min(use.billedMicroDollars, mostMicroDollars), version: `stated/${provider}` }
       if (!found) return undefined
-      const microDollars = found.price.cost(use, use.tier)
+      const { price } = found
+      const priceOf = (model: string) => (model === answered || model === requested ? price : pick(provider, model, at)?.price)
+      const microDollars = use.parts === undefined ? price.cost(use, use.tier) : costInParts(price, priceOf, use)
       return microDollars === undefined
         ? undefined
         : { microDollars: Math.min(microDollars, mostMicroDollars), version: found.price.version }
@@ -135,6 +137,16 @@ export function createPrices({ overrides: readOverrides }: PriceDeps = { overrid
       isStale = true
     },
   }
+}
+
+/** Each part by the price of its model. Undefined where one of them has none. */
+function costInParts(price: Price, priceOf: (model: string) => Price | undefined, use: Consumed & Stated): number | undefined {
+  let sum = price.cost(withoutParts(use), use.tier)
+  for (const part of use.parts ?? []) {
+    const cost = priceOf(part.model)?.cost(part, use.tier)
+    sum = sum === undefined || cost === undefined ? undefined : sum + cost
+  }
+  return sum
 }
 
 function listed(provider: string, model: string): readonly Dated[] {

@@ -63,6 +63,31 @@ export interface Consumed extends ModelTokens {
   /** Where the counts are sums of several calls: how many they are, and the largest input of one, by which a tier is told. */
   readonly calls?: number
   readonly largestInput?: number
+  /** Of all this, what models had that are billed by a price of their own. */
+  readonly parts?: readonly ConsumedPart[]
+}
+
+/** What one model had of a call. */
+export interface ConsumedPart extends ModelTokens {
+  readonly model: string
+  readonly cacheWriteHourTokens: number
+  readonly largestInput: number
+}
+
+/** What is left without its parts. */
+export function withoutParts({ parts = [], ...use }: Consumed): Consumed {
+  let rest: Consumed = use
+  for (const part of parts) {
+    rest = {
+      ...rest,
+      inputTokens: Math.max(0, rest.inputTokens - part.inputTokens),
+      outputTokens: Math.max(0, rest.outputTokens - part.outputTokens),
+      cachedInputTokens: Math.max(0, rest.cachedInputTokens - part.cachedInputTokens),
+      cacheWriteInputTokens: Math.max(0, rest.cacheWriteInputTokens - part.cacheWriteInputTokens),
+      cacheWriteHourTokens: Math.max(0, (rest.cacheWriteHourTokens ?? 0) - part.cacheWriteHourTokens),
+    }
+  }
+  return rest
 }
 
 /** The most that a call can consume, as far as its request says. */

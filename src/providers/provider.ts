@@ -4,7 +4,7 @@ import type { Ownership } from './resource.js'
 import type { SocketEndpoint } from './socket.js'
 import type { Usage, UsageCount, UsageUnit } from './usage-counts.js'
 
-export { type ExtraCount, extraCounts, type Usage, type UsageCount, type UsageUnit } from './usage-counts.js'
+export { type ExtraCount, extraCounts, type ModelPart, type Usage, type UsageCount, type UsageUnit } from './usage-counts.js'
 
 /**
  * How a provider's credential travels. `bearer`: `Authorization: Bearer KEY`; `basic`: `Authorization: Basic`, the key being `USER:PASSWORD`; `header`: the key in

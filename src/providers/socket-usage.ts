@@ -1,6 +1,7 @@
 import { geminiDialect } from './dialect-gemini.js'
 import { openaiDialect } from './dialect-openai.js'
 import { extraCounts, type Usage, type UsageUnit } from './provider.js'
+import { sumParts } from './samplings.js'
 import type { SocketReader } from './socket.js'
 import { noUsage, object, unitsOf } from './usage.js'
 
@@ -28,7 +29,8 @@ function sumOfExtras(a: Usage, b: Usage): Partial<Usage> {
     a[name] === undefined && b[name] === undefined ? [] : [[name, (a[name] ?? 0) + (b[name] ?? 0)]],
   )
   const tier = b.tier ?? a.tier
-  return { ...Object.fromEntries(sums), ...(tier === undefined ? {} : { tier }) }
+  const parts = a.parts && b.parts ? sumParts(a.parts, b.parts) : (a.parts ?? b.parts)
+  return { ...Object.fromEntries(sums), ...(tier === undefined ? {} : { tier }), ...(parts === undefined ? {} : { parts }) }
 }
 
 /** So many of a unit and nothing else. */

@@ -29,6 +29,17 @@ export interface Usage extends ModelTokens {
   readonly billedMicroDollars?: number
   /** Told before anything was written: an answer that breaks off here took more. */
   readonly isOpening?: true
+  /** Where a model ran several times in one call: the largest input of one time, by which a tier is told. Of what stands in no part. */
+  readonly largestInput?: number
+  /** Of the counts, what models named beside the one that answered had: each is billed by its own price. */
+  readonly parts?: readonly ModelPart[]
+}
+
+/** What one model had of a call. */
+export interface ModelPart extends ModelTokens {
+  readonly model: string
+  readonly cacheWriteHourTokens: number
+  readonly largestInput: number
 }
 
 /** Counts beside the seven that every `Usage` has. */

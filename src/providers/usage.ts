@@ -79,8 +79,10 @@ export class Extras {
 }
 
 function extrasOf(usage: Usage): Partial<Usage> {
-  const told: { -readonly [name in ExtraCount | 'tier']?: Usage[name] } = {}
+  const told: { -readonly [name in ExtraCount | 'tier' | 'largestInput' | 'parts']?: Usage[name] } = {}
   for (const name of extraCounts) if (usage[name] !== undefined) told[name] = usage[name]
   if (usage.tier !== undefined) told.tier = usage.tier
+  if (usage.largestInput !== undefined) told.largestInput = usage.largestInput
+  if (usage.parts !== undefined) told.parts = usage.parts
   return told
 }

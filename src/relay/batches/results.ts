@@ -112,15 +112,16 @@ export class BatchResults {
   #add(usage: Usage, answered: string | undefined): void {
     const requested = requestedAs(answered, this.#batch.models)
     const tier = this.#isCall ? usage.tier : tierOf(usage)
-    const bracket = this.#bracket(requested ?? answered ?? null, usage.inputTokens)
+    const largest = usage.largestInput ?? usage.inputTokens
+    const bracket = this.#bracket(requested ?? answered ?? null, largest)
     const name = JSON.stringify([requested, answered, tier, bracket])
     const bucket = this.#buckets.get(name)
     if (bucket) {
       bucket.usage = servedAs(tier, sumUsage(bucket.usage, usage) ?? usage)
       bucket.calls++
-      bucket.largestInput = Math.max(bucket.largestInput, usage.inputTokens)
+      bucket.largestInput = Math.max(bucket.largestInput, largest)
     } else if (this.#buckets.size >= mostBuckets) this.#unread++
-    else this.#buckets.set(name, { requested, answered, usage: servedAs(tier, usage), calls: 1, largestInput: usage.inputTokens })
+    else this.#buckets.set(name, { requested, answered, usage: servedAs(tier, usage), calls: 1, largestInput: largest })
   }
 
   /** Where the price goes by the size of the input: which size it is. */

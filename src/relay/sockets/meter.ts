@@ -164,7 +164,7 @@ export class SocketMeter {
   }
 }
 
-type CountName = Exclude<keyof Usage, 'unit' | 'tier' | 'isOpening'>
+type CountName = Exclude<keyof Usage, 'unit' | 'tier' | 'isOpening' | 'largestInput' | 'parts'>
 
 function minus(usage: Usage, before: Usage): Usage {
   const less = (name: CountName) => Math.max(0, (usage[name] ?? 0) - (before[name] ?? 0))

@@ -59,6 +59,9 @@ const unboundedNames = [
   'bash_…',
   'image_generation',
   'mcp…',
+  // these run models besides, at Anthropic with no bound that the call states
+  'advisor_…',
+  'compact_…',
   'googleSearch…',
   'google_search…',
   'googleMaps',
@@ -78,7 +81,7 @@ const unboundedNames = [
 ]
 
 const unbounded = new RegExp(
-  `${opening}(?:${unboundedNames.map(name => (name.endsWith('…') ? name.slice(0, -1) : `${name}"`)).join('|')}|prompt"\\s*:\\s*{|deferred"\\s*:\\s*true)`,
+  `${opening}(?:${unboundedNames.map(name => (name.endsWith('…') ? name.slice(0, -1) : `${name}"`)).join('|')}|prompt"\\s*:\\s*{|deferred"\\s*:\\s*true|compaction"\\s*:)`,
 )
 
 /** A letter written as an escape: a name that hides from a search for it. */
