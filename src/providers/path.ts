@@ -2,12 +2,15 @@
 const plain = /^(?:\/[A-Za-z0-9_\-~:@!$&'()*+,=][A-Za-z0-9_\-~:@!$&'()*+,=.]*)+$/
 
 export function isPlain(path: string): boolean {
-  return plain.test(path)
+  return plain.test(path) && !endsInDot(path)
 }
 
+/** Some servers drop dots and blanks at the end of a segment. */
+const endsInDot = (path: string) => path.endsWith('.') || path.includes('./')
+
 const badEscape = /%(?![0-9a-fA-F]{2})/
-// a backslash (also the fullwidth one some parsers fold), a control byte, or DEL
-const badCharacter = /[\\\u0000-\u001f\u007f]/
+// a backslash, a control byte, DEL, or a byte that no UTF-8 has: lax parsers read dots and slashes out of such
+const badCharacter = /[\\\u0000-\u001f\u007f\u00c0\u00c1\u00f5-\u00ff]/
 const dotSegment = /(?:^|\/)\.{1,2}(?:;[^/]*)?(?:\/|$)/
 const escapedByte = /%[0-9a-fA-F]{2}/g
 
@@ -27,13 +30,34 @@ export function checkPath(path: string): string | undefined {
   if (path.includes('?') || path.includes('#')) return 'it holds a query or a fragment'
   let reading = path
   for (let pass = 0; ; pass++) {
-    if (badCharacter.test(reading)) return 'it holds a backslash or a control byte'
-    if (dotSegment.test(reading)) return 'it holds a dot segment'
+    const look = folded(reading)
+    if (badCharacter.test(reading) || look.includes('\\')) return 'it holds a backslash, a control byte or a byte that is no text'
+    if (dotSegment.test(look)) return 'it holds a dot segment'
     const next = decodeOnce(reading)
     if (next === reading) return undefined
     if (pass === 3) return 'it is encoded more than three times'
     reading = next
   }
+}
+
+const high = /[\u0080-\u00ff]/
+
+/** Letters, dots and slashes that only look like plain ones (fullwidth and the like) as the plain ones, which some servers take them for. */
+function folded(reading: string): string {
+  if (!high.test(reading)) return reading
+  return Buffer.from(Buffer.from(reading, 'latin1').toString('utf8').normalize('NFKC')).toString('latin1')
+}
+
+/** Without the dots and blanks at the ends of segments. */
+function trimmed(path: string): string {
+  if (!path.includes('.') && !path.includes(' ')) return path
+  return path.split('/').map(withoutEnd).join('/')
+}
+
+function withoutEnd(segment: string): string {
+  let end = segment.length
+  while (end > 0 && (segment[end - 1] === '.' || segment[end - 1] === ' ')) end--
+  return segment.slice(0, end)
 }
 
 function withoutParameters(path: string): string {
@@ -52,14 +76,19 @@ const dataSlash = '\u0001'
 
 /**
  * Every way a server might read a path, the plainest first: encoded slashes as data or as separators, decoded once or more, `;parameters` and an
- * encoded query kept or dropped, slashes merged, a last slash dropped.
+ * encoded query kept or dropped, slashes merged, a last slash dropped, so are dots and blanks at the end of a segment, letters that look like others read as these.
  */
 export function readings(path: string): string[] {
   const asData = decodeOnce(path.replace(escapedSlash, dataSlash))
   const decoded = decodeOnce(path)
   const found = new Set<string>()
   for (const reading of [asData, decoded, decodeOnce(decoded), decodeOnce(decodeOnce(decoded))]) {
-    for (const form of [reading, withoutParameters(reading)]) found.add(form).add(normalSlashes(form))
+    for (const form of [reading, withoutParameters(reading), folded(reading)]) {
+      found
+        .add(form)
+        .add(normalSlashes(form))
+        .add(normalSlashes(trimmed(form)))
+    }
   }
   return [...found]
 }

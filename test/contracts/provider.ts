@@ -49,6 +49,9 @@ export function samplePath(pattern: string, rest = '/thing'): string {
 
 const method = (endpoint: Endpoint) => (endpoint.method === '*' ? 'POST' : endpoint.method)
 
+/** The sign of East Asian width that is folded into this one (U+FF01 to U+FF5E). */
+const fullwidth = (sign: string) => String.fromCharCode(sign.charCodeAt(0) + 0xfee0)
+
 /** Spellings of a path that some server may take for it. */
 function disguises(path: string): string[] {
   const letter = path.search(/[a-z]{3}/) + 1
@@ -64,6 +67,11 @@ function disguises(path: string): string[] {
     `${path};jsessionid=1`,
     `${path}%3b`,
     `${path}%3Fx`,
+    `${path}.`,
+    `${path}%20`,
+    `${path.replace(/(.)\//, '$1%2e/')}`,
+    path.slice(0, letter) + encodeURIComponent(fullwidth(path[letter] as string)) + path.slice(letter + 1),
+    `/${path.slice(1).replaceAll('/', encodeURIComponent(fullwidth('/')))}`,
   ]
 }
 

@@ -170,6 +170,11 @@ t.test('a path that servers may read in different ways is refused', async t => {
     '/v1/a#b',
     '/v1/a?b',
     '/v1/%2525252525',
+    '/v1/%c0%ae%c0%ae/x',
+    '/v1/x%c0%afy',
+    '/v1/x%ff',
+    '/v1/%EF%BC%8E%EF%BC%8E/x',
+    '/v1/x%EF%BC%BCy',
   ]) {
     t.type(checkPath(path), 'string', path)
   }
@@ -188,9 +193,20 @@ t.test('an ordinary path is not refused', async t => {
     '/v1//x',
     '/v1/x/',
     '/v1/a%2Fb',
+    '/v1/models/%E6%A8%A1%E5%9E%8B',
   ]) {
     t.equal(checkPath(path), undefined, path)
   }
+})
+
+t.test('a model whose name is no ASCII is one model, and one that another reading would make another is none', async t => {
+  const modelIn = (path: string) => {
+    const match = matchEndpoint(known('gemini'), 'POST', `/v1beta/models/${path}:generateContent`)
+    return match.kind === 'endpoint' ? match.model : match.kind
+  }
+  t.equal(modelIn('gemini-2.5-pro'), 'gemini-2.5-pro')
+  t.equal(modelIn('%E6%A8%A1%C3%A9'), '模é')
+  t.equal(modelIn(`${encodeURIComponent('ｇ')}emini`), 'new')
 })
 
 t.test('behind a prefix in the base URL a path is read with it and without it', async t => {
