@@ -1,6 +1,7 @@
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, json, under } from './endpoints.js'
 import { commonInference } from './endpoints-openai.js'
+import { withFallbacks } from './openai-row.js'
 import type { Dialect, Endpoint, Usage } from './provider.js'
 import * as own from './resources-others.js'
 import { providerRow } from './row.js'
@@ -43,7 +44,7 @@ const endpoints: readonly Endpoint[] = [
   endpoint('account', '* /lemur/v3/**', { models: json('/final_model'), owns: own.lemur }),
   ...under(
     '/llm-gateway/v1',
-    gateway.map(({ includeUsage, ...row }) => ({ ...row, dialect: openaiDialect })),
+    withFallbacks(gateway).map(({ includeUsage, ...row }) => ({ ...row, dialect: openaiDialect })),
   ),
   endpoint('credential', '* /v3/token/**'),
   endpoint('credential', '* /v2/realtime/token/**'),

@@ -1,11 +1,11 @@
 import { openaiDialect } from './dialect-openai.js'
-import { endpoint, inPath, json } from './endpoints.js'
+import { endpoint, fallbackModels, inPath, json } from './endpoints.js'
 import type { Endpoint } from './provider.js'
 import * as own from './resources-anthropic.js'
 import { chatMade } from './resources-openai.js'
 
 // an advisor tool and a chain of fallbacks name models of their own
-export const messageModels = json('/model', '/tools/*/model', '/fallbacks/*/model')
+export const messageModels = [...json('/model', '/tools/*/model'), ...fallbackModels]
 
 /** The Messages API, relative to the version prefix. */
 export const messagesInference: readonly Endpoint[] = [
@@ -27,7 +27,13 @@ export const anthropicRows: readonly Endpoint[] = [
   endpoint('inference', 'GET /models'),
   endpoint('inference', 'GET /models/{model}', { models: inPath }),
   endpoint('account', 'POST /messages/batches', {
-    models: json('/requests/*/params/model', '/requests/*/params/tools/*/model', '/requests/*/params/fallbacks/*/model'),
+    models: json(
+      '/requests/*/params/model',
+      '/requests/*/params/tools/*/model',
+      '/requests/*/params/fallbacks',
+      '/requests/*/params/fallbacks/*',
+      '/requests/*/params/fallbacks/*/model',
+    ),
     owns: own.messageBatches,
   }),
   endpoint('account', '* /messages/batches/**', { owns: own.messageBatches }),

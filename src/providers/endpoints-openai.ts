@@ -5,6 +5,11 @@ import * as own from './resources-openai.js'
 const chatModels = json('/model', '/models/*', '/moderation/model')
 const responseModels = json('/model', '/models/*', '/tools/*/model', '/moderation/model')
 
+/** A grader may be a model of its own, or several graders by name; one in place of these has no name, and what it says is taken for a model. */
+const graderModels = (at: string) => [`${at}/model`, `${at}/graders/*`, `${at}/graders/*/model`]
+const evalModels = json('/data_source/model', ...graderModels('/testing_criteria/*'))
+const fineTuningModels = json('/model', ...graderModels('/grader'), ...graderModels('/method/reinforcement/grader'))
+
 /** What most services of the dialect have in common, relative to the version prefix. */
 export const commonInference: readonly Endpoint[] = [
   endpoint('inference', 'POST /chat/completions', { models: chatModels, includeUsage: true, estimate: true, owns: own.chatMade }),
@@ -41,13 +46,13 @@ export const commonAccount: readonly Endpoint[] = [
   endpoint('account', '* /uploads/**', { owns: own.uploads }),
   // its models stand in a file, and are judged by what was seen of that
   endpoint('account', '* /batches/**', { owns: own.batches }),
-  endpoint('account', '* /fine_tuning/**', { models: json('/model'), owns: own.fineTuning }),
+  endpoint('account', '* /fine_tuning/**', { models: fineTuningModels, owns: own.fineTuning }),
   endpoint('account', '* /fine-tunes/**', { models: json('/model') }),
   endpoint('account', '* /vector_stores/**', { owns: own.vectorStores }),
   endpoint('account', '* /assistants/**', { models: json('/model'), owns: own.assistants }),
   endpoint('account', '* /threads/**', { models: json('/model'), owns: own.threads }),
   endpoint('account', '* /conversations/**', { owns: own.conversations }),
-  endpoint('account', '* /evals/**', { models: json('/data_source/model'), owns: own.evals }),
+  endpoint('account', '* /evals/**', { models: evalModels, owns: own.evals }),
   endpoint('account', '* /containers/**', { owns: own.containers }),
   endpoint('account', '* /videos/**', { models: inBodyOrForm, owns: own.videos }),
   endpoint('account', '* /skills/**', { owns: own.skills }),

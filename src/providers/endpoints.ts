@@ -20,6 +20,9 @@ export function json(...pointers: string[]): ModelPlace[] {
   return pointers.map(pointer => ({ in: 'json', pointer }))
 }
 
+/** Models that a call may be answered by instead: named one by one, or a word (`default`) for those that the provider picks. */
+export const fallbackModels: readonly ModelPlace[] = json('/fallbacks', '/fallbacks/*', '/fallbacks/*/model')
+
 export const inPath: readonly ModelPlace[] = [{ in: 'path' }]
 
 /** Endpoints that take their parameters as JSON or as a form. */

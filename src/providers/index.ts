@@ -18,6 +18,7 @@ import { mistral } from './mistral.js'
 import { ollama } from './ollama.js'
 import { openai } from './openai.js'
 import { cerebras, deepseek, fireworks, githubModels, groq, huggingface, nvidia, together, xai, zai } from './openai-compatible.js'
+import { withFallbacks } from './openai-row.js'
 import { openrouter } from './openrouter.js'
 import { perplexity } from './perplexity.js'
 import type { AuthScheme, Endpoint, Provider } from './provider.js'
@@ -107,7 +108,7 @@ export function isProviderName(id: string): boolean {
 }
 
 const conventional: Readonly<Record<string, readonly Endpoint[]>> = {
-  openai: [...['', '/v1'].flatMap(prefix => under(prefix, openaiRows)), ...conventionalRows],
+  openai: withFallbacks([...['', '/v1'].flatMap(prefix => under(prefix, openaiRows)), ...conventionalRows]),
   anthropic: ['', '/v1'].flatMap(prefix => under(prefix, anthropicRows)),
   gemini: ['', '/v1', '/v1beta', '/v1alpha'].flatMap(prefix => under(prefix, geminiRows)),
 }

@@ -1,6 +1,6 @@
 import { anthropicDialect } from './dialect-anthropic.js'
 import { openaiDialect } from './dialect-openai.js'
-import { endpoint, json } from './endpoints.js'
+import { endpoint, fallbackModels, json } from './endpoints.js'
 import { messagesInference } from './endpoints-anthropic.js'
 import { commonAccount, commonCredential, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
@@ -38,6 +38,12 @@ export const slashed: Endpoint = endpoint('inference', 'GET /models/*/*')
 /** For services that refuse `stream_options`, or that state usage in every stream anyway. */
 export function withoutIncludeUsage(rows: readonly Endpoint[]): Endpoint[] {
   return rows.map(({ includeUsage, ...row }) => row)
+}
+
+/** For services that pass calls on to others, and take a chain of models to try: LiteLLM and its like. */
+export function withFallbacks(rows: readonly Endpoint[]): Endpoint[] {
+  const takesModel = ({ method, models }: Endpoint) => method === 'POST' && models.some(place => place.in === 'json')
+  return rows.map(row => (row.class === 'inference' && takesModel(row) ? { ...row, models: merged(row.models, fallbackModels) } : row))
 }
 
 /** Places in both lists, each once. */

@@ -7,6 +7,8 @@ import type { Endpoint } from './provider.js'
 const openrouterModels = json(
   '/models/*',
   '/preset',
+  '/fallbacks',
+  '/fallbacks/*',
   '/fallbacks/*/model',
   '/plugins/*/model',
   '/plugins/*/models/*',
@@ -14,6 +16,8 @@ const openrouterModels = json(
   '/plugins/*/analysis_models/*',
   '/tools/*/model',
   '/tools/*/parameters/model',
+  '/tools/*/parameters/models/*',
+  '/tools/*/parameters/analysis_models/*',
 )
 
 const openrouterRows: readonly Endpoint[] = [

@@ -6,8 +6,11 @@ import { makeStage } from '../support/stage.js'
 // Ways around a rule: a body that calls itself something else, a number that means another one, a method nobody thought of.
 
 t.test('evasion', async t => {
-  const { daemon, upstream, token, grant } = await makeStage(t, { script: anyProvider })
+  const { daemon, upstream, token, grant } = await makeStage(t, { script: anyProvider, providers: ['openai', 'anthropic', 'mine'] })
   const ruled = (await grant('--all', '--models', 'gpt-4o-mini', '--endpoints', '*')).token
+  const graded = (
+    await grant('--all', '--models', 'gpt-4o-mini', '--endpoints', 'inference', '/v1/evals/**', '/v1/fine_tuning/**', 'all-resources')
+  ).token
   const short = (await grant('--all', '--max-output', '100', '--endpoints', '*')).token
   const wide = (await grant('--all', '--endpoints', '*')).token
   const forbidden = '{"model":"gpt-5","messages":[]}'
@@ -32,6 +35,36 @@ t.test('evasion', async t => {
     for (const type of ['application/json; charset=utf-8', 'application/json; charset="UTF-8"', 'text/plain'])
       t.equal((await chat(daemon, ruled, { body: allowed, headers: { 'content-type': type } })).status, 200, type)
     t.equal(upstream.requests.length, 3)
+  })
+
+  await t.test('a rule about models sees those that a call names beside its own: fallbacks, graders, and the word for any', async t => {
+    const body = '"model":"gpt-4o-mini","messages":[],"max_tokens":5'
+    for (const [path, text] of [
+      ['/anthropic/v1/messages', `{${body},"fallbacks":"default"}`],
+      ['/anthropic/v1/messages', `{${body},"fallbacks":[{"model":"gpt-5"}]}`],
+      ['/anthropic/v1/messages', `{${body},"tools":[{"type":"advisor_20260301","name":"advisor","model":"gpt-5"}]}`],
+      ['/mine/v1/chat/completions', `{${body},"fallbacks":["gpt-5"]}`],
+      ['/mine/v1/chat/completions', `{${body},"fallbacks":[["gpt-5"],{"model":"gpt-5"}]}`],
+      ['/openai/v1/evals', '{"data_source":{"model":"gpt-4o-mini"},"testing_criteria":[{"type":"score_model","model":"gpt-5"}]}'],
+      [
+        '/openai/v1/fine_tuning/jobs',
+        '{"model":"gpt-4o-mini","method":{"reinforcement":{"grader":{"graders":{"model":{"model":"gpt-5"}}}}}}',
+      ],
+    ] as const) {
+      upstream.forget()
+      const answer = await call(daemon, { path, token: graded, body: text })
+      t.equal(answer.status, 403, `${path} ${text}: ${answer.text()}`)
+      t.equal(upstream.requests.length, 0, text)
+    }
+    for (const [path, text] of [
+      ['/anthropic/v1/messages', `{${body},"fallbacks":[{"model":"gpt-4o-mini","max_tokens":5}]}`],
+      ['/anthropic/v1/messages', `{${body},"fallbacks":null}`],
+      [
+        '/openai/v1/evals',
+        '{"data_source":{"model":"gpt-4o-mini"},"testing_criteria":[{"type":"multi","graders":{"a":{"model":"gpt-4o-mini"}}}]}',
+      ],
+    ] as const)
+      t.equal((await call(daemon, { path, token: graded, body: text })).status, 200, text)
   })
 
   await t.test('two content types in one request are refused', async t => {

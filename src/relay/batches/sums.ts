@@ -138,7 +138,8 @@ function readItem(endpoint: Endpoint, dialect: Dialect, body: Buffer, rules: Pic
   for (const { pointer, value } of scan.found) {
     if (plan.models.has(pointer)) {
       if (typeof value === 'string') models.push(bareModel(value, dialect))
-      else if (value !== null) return 'one of them names a model by something else than a text'
+      else if (value !== null && !(value === undefined && plan.modelHolders.has(pointer)))
+        return 'one of them names a model by something else than a text'
     } else if (plan.maxOutput.has(pointer)) {
       if (value !== null) outputs.push(value)
     } else if (plan.choices.has(pointer) && value !== null) choices = Math.max(choices, typeof value === 'number' ? value : Number.NaN)

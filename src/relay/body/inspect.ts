@@ -16,6 +16,10 @@ export type BodyPlan = 'read' | 'stream' | 'form' | 'none'
 export interface Wanted {
   readonly pointers: Pointers
   readonly models: ReadonlySet<string>
+  /** Where the model stands that the call is first of all for. */
+  readonly mainModel: string | undefined
+  /** Of `models`, those at which may also be something that has models in it. */
+  readonly modelHolders: ReadonlySet<string>
   readonly maxOutput: ReadonlySet<string>
   readonly choices: ReadonlySet<string>
   readonly texts: ReadonlySet<string>
@@ -47,6 +51,8 @@ export function wantedOf(endpoint: Endpoint, dialect: Dialect): Wanted {
     plan = {
       pointers: compilePointers([...new Set(pointers)]),
       models: new Set(models),
+      mainModel: models[0],
+      modelHolders: new Set(models.filter(pointer => models.some(deeper => deeper.startsWith(`${pointer}/`)))),
       maxOutput: new Set(dialect.maxOutputPointers),
       choices: new Set(dialect.choicesPointers),
       texts: new Set(endpoint.countsText),
@@ -165,6 +171,7 @@ export function inspectBody(
     throw new SoakpError(scan.fault === 'ambiguous' ? 'ambiguous_body' : 'invalid_body')
   }
   const models = modelsOfTarget(exchange, rules)
+  let main = models[0]
   let streams = false
   let isPutOff = false
   const outputs: Found['value'][] = []
@@ -173,8 +180,12 @@ export function inspectBody(
   let characters = 0
   for (const { pointer, value, start } of scan.found) {
     if (plan.models.has(pointer)) {
-      if (typeof value === 'string') models.push(bareModel(value, dialect))
-      else if (value !== null && rules.limitsModels) throw new SoakpError('model_unknown', `${pointer} is not a text.`)
+      if (typeof value === 'string') {
+        const model = bareModel(value, dialect)
+        models.push(model)
+        if (pointer === plan.mainModel) main ??= model
+      } else if (value !== null && rules.limitsModels && !(value === undefined && plan.modelHolders.has(pointer)))
+        throw new SoakpError('model_unknown', `${pointer} is not a text.`)
     } else if (plan.maxOutput.has(pointer)) {
       if (value !== null) outputs.push(value)
     } else if (plan.choices.has(pointer)) {
@@ -186,7 +197,7 @@ export function inspectBody(
   }
   choices *= Math.max(1, prompts)
   if (plan.ownership) look(exchange, plan.ownership, scan.found, body, rules)
-  exchange.model = models[0] ?? null
+  exchange.model = main ?? models[0] ?? null
   judgeModels(rules, models, endpoint)
   if (grant.clampOutput && grant.maxOutputTokens !== null && endpoint.estimate === true && scan.root === 'object') {
     const stated = scan.found.filter(({ pointer }) => plan.maxOutput.has(pointer))

@@ -81,7 +81,7 @@ const unboundedNames = [
 ]
 
 const unbounded = new RegExp(
-  `${opening}(?:${unboundedNames.map(name => (name.endsWith('…') ? name.slice(0, -1) : `${name}"`)).join('|')}|prompt"\\s*:\\s*{|deferred"\\s*:\\s*true|compaction"\\s*:)`,
+  `${opening}(?:${unboundedNames.map(name => (name.endsWith('…') ? name.slice(0, -1) : `${name}"`)).join('|')}|prompt"\\s*:\\s*{|deferred"\\s*:\\s*true|(?:compaction|fallbacks)"\\s*:)`,
 )
 
 /** A letter written as an escape: a name that hides from a search for it. */

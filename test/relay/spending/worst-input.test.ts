@@ -26,6 +26,7 @@ t.test('what brings in more than the body holds is not bounded, however its name
     { ...says('hi'), tools: [{ type: 'advisor_20260301', name: 'advisor', model: 'm' }] },
     { ...says('hi'), context_management: { edits: [{ type: 'compact_20260112' }] } },
     { ...says('hi'), compaction: { type: 'summarize' } },
+    { ...says('hi'), fallbacks: 'default' },
     { ...says('hi'), tools: [{ type: 'x_search' }] },
     says([{ type: 'input_file', file_id: 'file-1' }]),
     { model: 'm', input: [{ type: 'item_reference', id: 'msg_1' }] },
