@@ -150,7 +150,7 @@ function authorizeEndpoint(exchange: Exchange, route: Route, rules: Rules): void
   const rowPattern = match.kind === 'endpoint' ? match.endpoint.pattern : undefined
   const tracked = match.kind === 'endpoint' && match.endpoint.owns !== undefined
   if (rules.opens({ class: kind, rowPattern, tracked, provider: call.provider, method, readings: pathReadings(call.path) })) return
-  throw new SoakpError('endpoint_not_open', whyClosed(kind), {
+  throw new SoakpError('endpoint_not_open', kind === 'new' && exchange.unified ? notSpoken(route.provider) : whyClosed(kind), {
     hint:
       kind === 'account' && tracked
         ? openingWord(grant?.record)
@@ -171,6 +171,10 @@ function whyClosed(kind: string): string {
     default:
       return 'It is not among the endpoints of this grant.'
   }
+}
+
+function notSpoken({ title }: Provider): string {
+  return `${title} is not known to have it in the dialect that the call is in.`
 }
 
 /** The command that opens what is the grant's own. */

@@ -41,6 +41,8 @@ export interface Inspected {
 
 /** A call to the unified endpoint, once it is known for which provider it is. */
 export interface UnifiedCall {
+  /** What its client speaks, whoever answers: its errors are worded so. */
+  readonly speaks: 'openai' | 'anthropic'
   /** The body with the provider's own name of the model in it. */
   readonly body: Buffer
   /** That name. */

@@ -39,6 +39,8 @@ const failedKeptMs = 15_000
 const patienceMs = 10_000
 /** One provider that hangs does not keep the others' models back for longer; what it says later is there for whoever asks next. */
 const waitsMs = 2500
+/** Keys of one provider that are asked one after another. */
+const mostAsked = 3
 /** OpenRouter's list has half a megabyte. */
 const mostBytes = 8 * 1024 * 1024
 
@@ -52,16 +54,25 @@ interface Kept {
 export function createModelLists({ policy, vault, outbound, now }: ModelListsDeps): ModelLists {
   const kept = new WeakMap<KeyRecord, Kept>()
 
-  /** What is known of a key's models soon: all of them, what they were before, or none. */
-  async function listOf(key: KeyRecord): Promise<readonly Model[]> {
-    const before = kept.get(key)?.known
+  /** What is known soon of the models that a provider's keys open: all of them, what they were before, or none. */
+  async function listOf(keys: readonly KeyRecord[]): Promise<readonly Model[]> {
+    const before = keys.map(key => kept.get(key)?.known).find(known => known !== undefined && known.length > 0)
     const patience = new AbortController()
     const late = delay(waitsMs, before ?? [], { signal: patience.signal }).catch(() => [])
     try {
-      return await Promise.race([fetched(key), late])
+      return await Promise.race([firstOf(keys), late])
     } finally {
       patience.abort()
     }
+  }
+
+  /** Any of them tells; where the first cannot, as when it is refused, another one can. */
+  async function firstOf(keys: readonly KeyRecord[]): Promise<readonly Model[]> {
+    for (const key of keys) {
+      const models = await fetched(key)
+      if (models.length > 0) return models
+    }
+    return []
   }
 
   /** A provider that fails has no models for a moment, so that a client that asks again does not ask it at once. */
@@ -102,8 +113,8 @@ export function createModelLists({ policy, vault, outbound, now }: ModelListsDep
     const { tenant } = grant.record
     const rules = rulesOf(grant.record)
     const reachable = reachableProviders(exchange, await policy.allKeys(tenant), rules)
-    const lists = [...reachable.values()].flatMap(([key]) =>
-      key !== undefined && key.state === 'active' && mayList(key, rules) ? [listOf(key)] : [],
+    const lists = [...reachable.values()].map(keys =>
+      listOf(keys.filter(key => key.state === 'active' && mayList(key, rules)).slice(0, mostAsked)),
     )
     const models = (await Promise.all(lists)).flat().filter(model => rules.allowsModel(nativeName(model)))
     return [...models, ...(await aliasesOf(tenant, reachable, rules))]

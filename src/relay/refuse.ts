@@ -26,7 +26,7 @@ export function toSoakpError(error: unknown): SoakpError {
 /** An error in the shape that the SDK of the provider called understands (`{"error":{…}}` and its like). Words of a cause never show. */
 export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
   const { call } = exchange
-  const dialect = dialectOf(exchange) ?? fallback
+  const dialect = spokenDialect(exchange)
   const row = errors[error.code]
   const shown = row.status >= 500 && error.code === 'internal' ? row.text : error.message
   const message = error.hint === undefined ? shown : `${shown} (${error.hint})`
@@ -45,6 +45,12 @@ export function refusalOf(exchange: Exchange, error: SoakpError): Refusal {
   const challenge = challengeOf(error)
   if (challenge !== undefined) headers.push('www-authenticate', challenge)
   return { status: error.status, headers, body }
+}
+
+/** What the client reads errors in: at the unified endpoint what it spoke itself, else what the provider's endpoint speaks. */
+function spokenDialect(exchange: Exchange): Dialect {
+  const spoken = exchange.unified && findDialect(exchange.unified.speaks)
+  return spoken ?? dialectOf(exchange) ?? fallback
 }
 
 /** Headers of every reply on a relay route, ours or a provider's: id, limits, and what a browser needs. */

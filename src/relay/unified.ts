@@ -4,7 +4,7 @@ import { SoakpError } from '../errors.js'
 import { createFormScan } from '../lib/form-scan.js'
 import { compilePointers, scanJson } from '../lib/json-scan.js'
 import { isPromise, type MaybePromise } from '../lib/maybe.js'
-import { findProvider } from '../providers/index.js'
+import { findProvider, providerId } from '../providers/index.js'
 import type { Provider } from '../providers/provider.js'
 import type { KeyRecord } from '../stores/records.js'
 import { authorizeCaller, routeOf, usableKeys } from './authorize.js'
@@ -140,7 +140,7 @@ function address(
   const { provider, model } = pick(target ?? found.name, providers, target === undefined ? undefined : found.name)
   const path = pathAt(provider, providers.get(provider)?.[0], speaks, call.path)
   exchange.call = { ...call, provider, path }
-  exchange.unified = { ...found.rename(model), model, alias: target === undefined ? undefined : found.name, isForm }
+  exchange.unified = { ...found.rename(model), speaks, model, alias: target === undefined ? undefined : found.name, isForm }
 }
 
 /** `anthropic/claude-x` where the grant opens Anthropic; else the name as it is, at the only provider there is. */
@@ -150,13 +150,17 @@ function pick(
   alias: string | undefined,
 ): { readonly provider: string; readonly model: string } {
   const slash = name.indexOf('/')
-  const first = slash === -1 ? '' : name.slice(0, slash)
+  const first = slash === -1 ? '' : providerId(name.slice(0, slash))
   if (providers.has(first) && slash + 1 < name.length) return { provider: first, model: name.slice(slash + 1) }
   if (alias !== undefined) throw new SoakpError('provider_not_allowed', `The alias ${alias} stands for a model of ${first}.`)
   const [only, ...others] = providers.keys()
   if (only === undefined) throw new SoakpError('no_key', undefined, { hint: 'the operator stores one with: soakp key add PROVIDER' })
   if (others.length === 0) return { provider: only, model: name }
-  throw new SoakpError('invalid_request', 'The model names no provider, and this access token opens several.', {
+  const opensNone = findProvider(first) !== undefined && slash + 1 < name.length
+  const why = opensNone
+    ? `This access token opens no ${first}, and the model could be meant for several other providers.`
+    : 'The model names no provider, and this access token opens several.'
+  throw new SoakpError('invalid_request', why, {
     hint: `put one in front, as in ${only}/${/^[\w.:-]{1,80}$/.test(name) ? name : 'MODEL'}; there are ${[only, ...others].slice(0, 20).join(', ')}`,
   })
 }

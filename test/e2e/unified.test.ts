@@ -196,6 +196,21 @@ t.test('the unified endpoint', async t => {
     t.ok(models.data.some(model => model.id === 'groq/openai/gpt-oss-120b' && model.type === 'model'))
   })
 
+  await t.test('an error of ours is worded in the dialect that the call is in, whoever it was for', async t => {
+    const { token } = await grant('--provider', 'anthropic')
+    upstream.forget()
+    const refused = (await call(daemon, { path: '/v1/responses', token, body: '{"model":"claude-sonnet-4-5","input":"hi"}' })).json()
+    t.match(refused, { error: { code: 'endpoint_not_open', message: /Anthropic is not known to have it/ } })
+    t.equal(refused.type, undefined, 'not in Anthropic’s')
+    const narrow = await grant('--provider', 'anthropic', '--models', 'claude-haiku-*')
+    t.match((await chat(daemon, narrow.token, 'claude-opus-4-8')).json(), { error: { code: 'model_not_allowed', param: null } })
+    const closed = (await call(daemon, { path: '/v1/messages', token: narrow.token, body: body('claude-opus-4-8') })).json()
+    t.match(closed, { type: 'error', error: { type: 'permission_error' } })
+    const none = (await chat(daemon, all.token, 'deepseek/deepseek-chat')).json()
+    t.match(none.error, { code: 'invalid_request', message: /opens no deepseek.*openai\//s })
+    t.equal(upstream.requests.length, 0)
+  })
+
   await t.test('an alias stands for a model, is pointed elsewhere from the next call on, and opens only what the grant opens', async t => {
     await home.json(['alias', 'set', 'fast=groq/llama-3.3-70b'])
     t.equal((await chat(daemon, all.token, 'fast')).status, 200)
@@ -258,6 +273,11 @@ t.test('the unified endpoint', async t => {
       t.equal(last()?.target, '/base/v1/chat/completions')
       t.equal((await chat(daemon, all.token, 'bare/m')).status, 200)
       t.equal(last()?.target, '/root/v1/chat/completions')
+      await home.addKey('azure', { secret: 'a'.repeat(32), baseUrl: upstream.url })
+      t.equal((await chat(daemon, all.token, 'azure/our-chat')).status, 200, 'by the other name of a provider, too')
+      t.equal(last()?.target, '/openai/v1/chat/completions')
+      await home.json(['alias', 'set', 'ours=azure/our-chat'])
+      t.equal((await chat(daemon, all.token, 'ours')).status, 200)
     },
   )
 })
@@ -282,4 +302,14 @@ t.test('a provider that does not answer keeps the others’ models from nobody, 
   t.notOk(inTime.some(id => id.startsWith('groq/')))
   open()
   await until(async () => (await listed()).includes('groq/openai/gpt-oss-120b'), 'the models of the provider that was late')
+})
+
+t.test('the models of a provider whose first key is turned away are listed by another one', async t => {
+  const good = `sk-proj-good-${'g'.repeat(30)}`
+  const picky: Script = exchange =>
+    (exchange.request.header('authorization') ?? '').includes(good) ? script(exchange) : json({ error: { message: 'no' } }, 401)(exchange)
+  const { daemon, home, upstream, token } = await makeStage(t, { script: picky })
+  await home.addKey('openai', { secret: good, baseUrl: upstream.url, name: 'good' })
+  const answer = await call(daemon, { path: '/v1/models', token })
+  t.match(answer.json().data, [{ id: 'openai/gpt-5' }])
 })

@@ -3,7 +3,7 @@ import type { Cli } from '../cli.js'
 import { findAlias } from '../input/find.js'
 import { aliasView } from '../view/alias.js'
 
-/** `soakp alias remove`: calls that still say the name are refused from now on. */
+/** `soakp alias remove`: the name stands for nothing from now on. */
 export function aliasRemove(cli: Cli): Command {
   return new Command('remove')
     .description('take a name of your own away')

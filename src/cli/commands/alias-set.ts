@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
-import { findProvider } from '../../providers/index.js'
+import { findProvider, providerId } from '../../providers/index.js'
 import type { Cli } from '../cli.js'
 import { findAlias } from '../input/find.js'
 import { aliasView } from '../view/alias.js'
@@ -25,7 +25,10 @@ export function aliasSet(cli: Cli): Command {
 
 function parseAlias(text: string): { readonly name: string; readonly target: string } {
   const [, name, target] = /^([A-Za-z0-9][\w.:-]{0,63})=([a-z][a-z0-9-]*\/[^\s\p{Cc}]{1,200})$/u.exec(text) ?? []
-  if (name !== undefined && target !== undefined) return { name, target }
+  if (name !== undefined && target !== undefined) {
+    const slash = target.indexOf('/')
+    return { name, target: providerId(target.slice(0, slash)) + target.slice(slash) }
+  }
   throw new SoakpError('usage', 'An alias is written NAME=PROVIDER/MODEL; the name has no slash.', {
     hint: 'as in fast=groq/llama-3.3-70b-versatile',
   })
