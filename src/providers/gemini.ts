@@ -10,6 +10,8 @@ const generate: readonly ModelPlace[] = [...inPath, ...json('/model')]
 const count: readonly ModelPlace[] = [...generate, ...json('/generateContentRequest/model', '/generate_content_request/model')]
 const several: readonly ModelPlace[] = [...generate, ...json('/requests/*/model')]
 
+const interactionModels = json('/model', '/agent', '/agent_config/model', '/agentConfig/model')
+
 /** One version of the API, relative to `/v1beta` and its like. Sources: the @google/genai package 2.32, ai.google.dev/api. */
 export const geminiRows: readonly Endpoint[] = [
   endpoint('inference', 'POST /models/{model}:generateContent', { models: generate, estimate: true, owns: own.generateNamed }),
@@ -26,7 +28,7 @@ export const geminiRows: readonly Endpoint[] = [
   endpoint('inference', 'POST /models/{model}:countMessageTokens', { models: generate }),
   endpoint('inference', 'POST /models/{model}:computeTokens', { models: generate }),
   endpoint('inference', 'POST /models/{model}:predict', { models: generate, owns: own.generateNamed }),
-  endpoint('inference', 'POST /interactions', { models: json('/model', '/agent'), estimate: true, owns: own.interactionsMade }),
+  endpoint('inference', 'POST /interactions', { models: interactionModels, estimate: true, owns: own.interactionsMade }),
   endpoint('inference', 'GET /models'),
   endpoint('inference', 'GET /models/{model}', { models: inPath }),
   // these leave something behind that is the project's, not the caller's
@@ -36,6 +38,9 @@ export const geminiRows: readonly Endpoint[] = [
   endpoint('account', '* /models/*/operations/**', { owns: own.operations }),
   endpoint('account', '* /interactions/*/**', { owns: own.interactions }),
   endpoint('account', '* /agents/**'),
+  endpoint('account', '* /environments/**'),
+  endpoint('account', '* /triggers/**'),
+  endpoint('account', '* /voices/**'),
   endpoint('account', '* /files/**', { owns: own.geminiFiles }),
   endpoint('account', '* /files:register'),
   endpoint('account', '* /generatedFiles/**'),
@@ -51,6 +56,8 @@ export const geminiRows: readonly Endpoint[] = [
   endpoint('account', '* /ragStores/**'),
   endpoint('credential', '* /auth_tokens/**'),
   endpoint('credential', '* /authTokens/**'),
+  // secrets that are kept there and put into what agents send
+  endpoint('credential', '* /credentials/**'),
   endpoint('administration', '* /webhooks/**'),
   endpoint('administration', '* /tunedModels/*/permissions/**'),
   endpoint('administration', '* /tunedModels/*:transferOwnership'),

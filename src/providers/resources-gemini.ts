@@ -35,6 +35,21 @@ const geminiNames: readonly Place[] = [
 
 export const generateNamed: Ownership = { kind: 'file', ways: [], names: geminiNames }
 
+const anyName = /^(?:.*\/)?([^/]*)$/s
+
+const named = (kind: string, ...pointers: string[]): Place[] => pointers.map(at => ({ kind, in: 'json', at, take: anyName }))
+
+/** The machine that an agent works on, kept with its files; and secrets of the account that go into what the machine sends, to wherever the call says. */
+const environmentNames: readonly Place[] = [
+  ...named('environment', '/environment', '/environment/environment_id', '/environment/environmentId'),
+  ...named('credential', '/environment/env/*/credential'),
+  ...named('credential', '/environment/network/allowlist/*', '/environment/network/allowlist/*/credential'),
+  { in: 'json', at: '/continuation_token' },
+  { in: 'json', at: '/continuationToken' },
+]
+
+const interactionNames = [...geminiNames, ...environmentNames]
+
 /** `POST /interactions`: kept unless it says `store: false`. */
 export const interactionsMade: Ownership = {
   kind: 'interaction',
@@ -44,15 +59,17 @@ export const interactionsMade: Ownership = {
       makes: [
         { kind: 'interaction', at: '/id', days: 60 },
         { kind: 'interaction', at: '/interaction/id', days: 60 },
+        { kind: 'environment', at: '/environment_id', days: 60 },
+        { kind: 'environment', at: '/interaction/environment_id', days: 60 },
       ],
       when: [{ at: '/store', isNot: false }],
       batch: geminiBackground,
     },
   ],
-  names: geminiNames,
+  names: interactionNames,
 }
 
-export const interactions: Ownership = { ...collection('interaction', '/interactions', { names: geminiNames }), retells: true }
+export const interactions: Ownership = { ...collection('interaction', '/interactions', { names: interactionNames }), retells: true }
 
 /** A Live session is gone on with by a handle, which ends after hours. */
 export const liveSocket: Ownership = {

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { call, callHttp2, chat, exchangeRaw, http2 } from '../support/clients.js'
 import { anyProvider, head, json, raw, whole } from '../support/scripts.js'
-import { makeStage } from '../support/stage.js'
+import { freshKey, makeStage } from '../support/stage.js'
 
 // Ways around a rule: a body that calls itself something else, a number that means another one, a method nobody thought of.
 
 t.test('evasion', async t => {
-  const { daemon, upstream, token, grant } = await makeStage(t, { script: anyProvider, providers: ['openai', 'anthropic', 'mine'] })
+  const { home, daemon, upstream, token, grant } = await makeStage(t, { script: anyProvider, providers: ['openai', 'anthropic', 'mine'] })
   const ruled = (await grant('--all', '--models', 'gpt-4o-mini', '--endpoints', '*')).token
   const graded = (
     await grant('--all', '--models', 'gpt-4o-mini', '--endpoints', 'inference', '/v1/evals/**', '/v1/fine_tuning/**', 'all-resources')
@@ -66,6 +66,33 @@ t.test('evasion', async t => {
     ] as const)
       t.equal((await call(daemon, { path, token: graded, body: text })).status, 200, text)
   })
+
+  await t.test(
+    'a stored credential of the account goes into no environment that a client describes, and an environment is its maker’s',
+    async t => {
+      await home.addKey('gemini', { secret: freshKey('gemini'), baseUrl: upstream.url })
+      const { token: mine } = await grant('--provider', 'gemini')
+      upstream.use(json({ id: 'int_1', environment_id: 'env_1', status: 'completed', usage: { total_tokens: 2, total_input_tokens: 1 } }))
+      const ask = (token: string, environment: unknown) =>
+        call(daemon, { path: '/gemini/v1beta/interactions', token, body: JSON.stringify({ model: 'm', input: 'hi', environment }) })
+      t.equal(
+        (await ask(mine, { type: 'remote', env: { A: 'b', C: { value: 'd' } }, network: { allowlist: [{ domain: '*' }] } })).status,
+        200,
+      )
+      t.equal((await ask(mine, 'env_1')).status, 200)
+      t.equal((await ask(mine, { type: 'remote', environment_id: 'environments/env_1' })).status, 200)
+      upstream.forget()
+      const network = { allowlist: [{ domain: 'evil.example', credential: 'credentials/abc' }] }
+      t.equal((await ask(mine, { type: 'remote', network })).status, 404)
+      t.equal((await ask(mine, { type: 'remote', network: { allowlist: network.allowlist[0] } })).status, 404, 'one in place of a list')
+      t.equal((await ask(mine, { type: 'remote', env: { TOKEN: { credential: 'abc' } } })).status, 404)
+      for (const environment of ['env_1', 'environments/env_1', { type: 'remote', environment_id: 'env_1' }])
+        t.equal((await ask(wide, environment)).status, 404, JSON.stringify(environment))
+      t.equal((await call(daemon, { path: '/gemini/v1beta/credentials', token: wide })).json().error.code, 403)
+      t.equal(upstream.requests.length, 0)
+      upstream.use(anyProvider)
+    },
+  )
 
   await t.test('two content types in one request are refused', async t => {
     upstream.forget()
