@@ -4,14 +4,26 @@ import { type AwsCredentials, sha256Hex, sigV4Headers } from '../lib/sigv4.js'
 import { bedrockDialect } from './dialect-bedrock.js'
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
-import { commonInference } from './endpoints-openai.js'
+import { commonAccount, commonInference } from './endpoints-openai.js'
+import { messages } from './openai-row.js'
 import type { Authorization, CallToAuthorize, Endpoint } from './provider.js'
 import { providerRow } from './row.js'
 
 const generating = { models: inPath, estimate: true } as const
-const compatible = commonInference.filter(row => row.pattern === '/chat/completions' || row.pattern === '/responses')
+const compatible = ['/chat/completions', '/responses', '/models', '/models/{model}']
+const ofOpenai = [...commonInference.filter(row => compatible.includes(row.pattern)), ...commonAccount].map(row => ({
+  ...row,
+  dialect: openaiDialect,
+}))
 
-/** Source: the @aws-sdk/client-bedrock-runtime package 3.1163. The model stands in the path, percent-encoded where it is an ARN. */
+/** Knowledge bases, agents and the like, at `bedrock-agent-runtime`: the account's, whoever asks. */
+const ofAccount = ['knowledgebases', 'agents', 'flows', 'prompts', 'sessions', 'retrieveAndGenerate', 'retrieveAndGenerateStream']
+const rerankModel = '/rerankingConfiguration/bedrockRerankingConfiguration/modelConfiguration/modelArn'
+
+/**
+ * Sources: the @aws-sdk/client-bedrock-runtime package 3.1163; docs.aws.amazon.com/bedrock/latest/userguide (inference-responses-api, inference-messages-api). The model stands in the path,
+ * percent-encoded where it is an ARN; in OpenAI's and Anthropic's dialect it stands in the body.
+ */
 const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'POST /model/{model}/converse', generating),
   endpoint('inference', 'POST /model/{model}/converse-stream', generating),
@@ -19,10 +31,13 @@ const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'POST /model/{model}/invoke-with-response-stream', generating),
   endpoint('inference', 'POST /model/{model}/count-tokens', { models: inPath }),
   endpoint('inference', 'POST /guardrail/*/version/*/apply'),
-  ...under(
-    '/openai/v1',
-    compatible.map(row => ({ ...row, dialect: openaiDialect })),
-  ),
+  endpoint('inference', 'POST /guardrail-checks/invoke'),
+  endpoint('inference', 'POST /rerank', { models: json(rerankModel) }),
+  ...under('/openai/v1', ofOpenai),
+  // at bedrock-mantle, for most models
+  ...under('/v1', ofOpenai),
+  ...under('/anthropic/v1', messages),
+  ...ofAccount.map(name => endpoint('account', `* /${name}/**`)),
   endpoint('account', '* /async-invoke/**', { models: json('/modelId') }),
 ]
 
@@ -47,6 +62,11 @@ function regionOf(origin: string): string {
   return /(?:^|\.)bedrock[a-z-]*\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.exec(hostname)?.[1] ?? 'us-east-1'
 }
 
+/** The other of its two endpoints is signed for under a name of its own. */
+function serviceOf(origin: string): string {
+  return new URL(origin).hostname.startsWith('bedrock-mantle.') ? 'bedrock-mantle' : 'bedrock'
+}
+
 /** Signs with Signature Version 4: host, date, content type and the whole body are covered. */
 function sign(call: CallToAuthorize, credentials: AwsCredentials): Authorization {
   const at = call.path.indexOf('?')
@@ -55,7 +75,7 @@ function sign(call: CallToAuthorize, credentials: AwsCredentials): Authorization
   const signed: Record<string, string> = { host: new URL(call.origin).host, 'x-amz-content-sha256': bodySha256 }
   const type = call.headers.indexOf('content-type')
   if (type >= 0 && type % 2 === 0) signed['content-type'] = call.headers[type + 1] as string
-  const scope = { credentials, region: regionOf(call.origin), service: 'bedrock', nowMs: call.nowMs }
+  const scope = { credentials, region: regionOf(call.origin), service: serviceOf(call.origin), nowMs: call.nowMs }
   const { 'x-amz-security-token': session, ...added } = sigV4Headers(
     { method: call.method, path, query, headers: signed, bodySha256 },
     scope,
@@ -77,7 +97,7 @@ export const bedrock = providerRow({
   baseUrl: {
     example: 'https://bedrock-runtime.REGION.amazonaws.com',
     required: false,
-    note: 'The usual address is that of us-east-1; the region that calls are signed for is read from it.',
+    note: 'The usual address is that of us-east-1; the region that calls are signed for is read from it. https://bedrock-mantle.REGION.api.aws has models and tools that this one has not, below /v1.',
   },
   dialect: bedrockDialect,
   keyHints: [
@@ -90,13 +110,16 @@ export const bedrock = providerRow({
     path: '/foundation-models',
     // the list of models lives beside the runtime; a base URL that is not AWS's is asked itself
     origin: origin =>
-      origin.replace(/^https:\/\/bedrock-runtime(?=[.-][a-z0-9.-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$)/, 'https://bedrock'),
+      origin
+        .replace(/^https:\/\/bedrock-mantle\.([a-z0-9-]+)\.api\.aws$/, 'https://bedrock.$1.amazonaws.com')
+        .replace(/^https:\/\/bedrock-runtime(?=[.-][a-z0-9.-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$)/, 'https://bedrock'),
     works: [200],
     restricted: [429],
     refused: [401, 403],
   },
   endpoints,
   compatiblePath: '/openai/v1',
+  messagesPath: '/anthropic/v1',
   // what is signed says so itself
   dropRequestHeaders: ['amz-sdk-*'],
   // a key that may not do this is known, and the sentence names the model
@@ -108,5 +131,5 @@ export const bedrock = providerRow({
     if (!apiKey.test(text)) return sign(call, readPair(text))
     return { headers: [], credentials: [{ name: 'authorization', word: 'Bearer', secret: new Secret(text) }] }
   },
-  unverified: ['usage headers of invoked models', 'how the refusal of an API key is worded', 'the path of its OpenAI-compatible API'],
+  unverified: ['usage headers of invoked models', 'how the refusal of an API key is worded'],
 })

@@ -28,7 +28,7 @@ interface Compiled {
 
 const nothing: EndpointMatch = { kind: 'new' }
 const strictness: Readonly<Record<EndpointClass, number>> = { administration: 0, credential: 1, account: 2, inference: 3 }
-const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+const methods = ['GET', 'QUERY', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /** The regular expression of a pattern, unanchored. */
 export function source(pattern: string): string {
@@ -47,8 +47,13 @@ function isLiteral(pattern: string): boolean {
   return !pattern.includes('*') && !pattern.includes('{')
 }
 
+/** QUERY (draft-ietf-httpbis-safe-method-w-body) is a GET with a body: what may not be read may not be searched. */
+function isReadByQuery(endpoint: Endpoint, method: string): boolean {
+  return method === 'QUERY' && endpoint.method === 'GET' && endpoint.class !== 'inference'
+}
+
 function compileMethod(endpoints: readonly Endpoint[], method: string) {
-  const rows = endpoints.filter(endpoint => endpoint.method === '*' || endpoint.method === method)
+  const rows = endpoints.filter(endpoint => endpoint.method === '*' || endpoint.method === method || isReadByQuery(endpoint, method))
   const closedRows = rows.filter(row => row.class !== 'inference').sort((a, b) => strictness[a.class] - strictness[b.class])
   const closed = closedRows.map(endpoint => ({ endpoint, regex: new RegExp(`^${source(endpoint.pattern)}$`, 'is') }))
   const open = rows

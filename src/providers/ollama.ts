@@ -37,6 +37,9 @@ const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'POST /api/embed', { models: model, estimate: 'input' }),
   endpoint('inference', 'POST /api/embeddings', { models: model, estimate: 'input' }),
   endpoint('inference', 'POST /api/show', { models: json('/model', '/name') }),
+  // at its cloud alone; the second fetches any address that it is given
+  endpoint('inference', 'POST /api/web_search'),
+  endpoint('account', 'POST /api/web_fetch'),
   endpoint('inference', 'GET /api/tags'),
   endpoint('inference', 'GET /api/ps'),
   endpoint('inference', 'GET /api/version'),

@@ -50,5 +50,5 @@ export const perplexity = openaiCompatible({
     endpoint('credential', '* /revoke_auth_token/**'),
   ],
   compatiblePath: '/v1',
-  unverified: ['the call that checks a key'],
+  unverified: ['the call that checks a key', 'POST /v1/chat/completions, which the unified endpoint sends chats to'],
 })

@@ -32,6 +32,7 @@ const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'POST /v1/models/{model+}/predictions', { models: inPath, owns: own.predictionsMade }),
   endpoint('inference', 'POST /v1/deployments/{model+}/predictions', { models: inPath, owns: own.predictionsMade }),
   endpoint('inference', 'GET /v1/models'),
+  endpoint('inference', 'QUERY /v1/models', { free: true }),
   endpoint('inference', 'GET /v1/models/*/*'),
   endpoint('inference', 'GET /v1/models/*/*/versions'),
   endpoint('inference', 'GET /v1/models/*/*/versions/*'),

@@ -128,6 +128,7 @@ export const deepgramSockets: readonly SocketEndpoint[] = [
     bound: { by: 'audioSeconds' },
   }),
   deepgram('/v1/speak', { models: inQuery('model'), textPointers: ['/text'], bound: { by: 'characters' } }),
+  deepgram('/v2/speak', { models: inQuery('model'), textPointers: ['/text'], bound: { by: 'characters' } }),
   deepgram('/v1/agent/converse', {
     messageModels: [
       '/agent/listen/provider/model',

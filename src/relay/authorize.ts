@@ -132,7 +132,7 @@ export function authorize(exchange: Exchange, keys: readonly KeyRecord[]): KeyRe
 }
 
 /** TRACE is not among them: its reply repeats the request, and so the key. */
-const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'QUERY', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 function authorizeEndpoint(exchange: Exchange, route: Route, rules: Rules): void {
   const { call, grant } = exchange

@@ -1,6 +1,14 @@
 import t from 'tap'
 import { findProvider, matchEndpoint } from '../../src/providers/index.js'
-import { fernCalls, type SdkCall, speakeasyCalls, stainlessCalls } from '../support/sdk-endpoints.js'
+import {
+  awsCalls,
+  bundledCalls,
+  fernCalls,
+  requestedCalls,
+  type SdkCall,
+  speakeasyCalls,
+  stainlessCalls,
+} from '../support/sdk-endpoints.js'
 
 // The official SDKs are the most complete list of a provider's calls: a new one that they learn shows up here.
 
@@ -120,6 +128,56 @@ const subjects: Readonly<Record<string, Subject>> = {
       'POST /v1/text-to-speech/x1/stream',
       'POST /v1/text-to-speech/x1/stream/with-timestamps',
       'POST /v1/text-to-speech/x1/with-timestamps',
+    ],
+  },
+  gemini: {
+    // what it makes of resource names is not written out there
+    calls: bundledCalls('node_modules/@google/genai/dist/node/index.mjs', 'v1beta'),
+    atLeast: 30,
+    open: ['POST /v1beta/interactions'],
+  },
+  deepgram: {
+    calls: fernCalls('node_modules/@deepgram/sdk/dist/cjs/api'),
+    atLeast: 40,
+    open: [
+      'GET /v1/agent/settings/think/models',
+      'GET /v1/models',
+      'GET /v1/models/x1',
+      'POST /v1/listen',
+      'POST /v1/read',
+      'POST /v1/speak',
+      'POST /v2/speak',
+    ],
+  },
+  replicate: {
+    calls: requestedCalls('node_modules/replicate/lib').map(call => call.replace(' /', ' /v1/')),
+    atLeast: 25,
+    open: [
+      'GET /v1/collections',
+      'GET /v1/collections/x1',
+      'GET /v1/hardware',
+      'GET /v1/models',
+      'GET /v1/models/x1/x1',
+      'GET /v1/models/x1/x1/versions',
+      'GET /v1/models/x1/x1/versions/x1',
+      'POST /v1/deployments/x1/x1/predictions',
+      'POST /v1/models/x1/predictions',
+      'POST /v1/predictions',
+      'QUERY /v1/models',
+    ],
+  },
+  bedrock: {
+    // the bidirectional stream is HTTP/2 both ways at once, and is not served
+    calls: awsCalls('node_modules/@aws-sdk/client-bedrock-runtime/dist-es/schemas').filter(call => !call.includes('bidirectional')),
+    atLeast: 10,
+    open: [
+      'POST /guardrail-checks/invoke',
+      'POST /guardrail/x1/version/x1/apply',
+      'POST /model/x1/converse',
+      'POST /model/x1/converse-stream',
+      'POST /model/x1/count-tokens',
+      'POST /model/x1/invoke',
+      'POST /model/x1/invoke-with-response-stream',
     ],
   },
 }

@@ -34,6 +34,35 @@ export function speakeasyCalls(folder: string): SdkCall[] {
   return [...calls].sort()
 }
 
+/** The same, where all of them stand in one file; `{api_version}` is what `version` says. */
+export function bundledCalls(file: string, version: string): SdkCall[] {
+  const call = /pathToFunc\("([^"]+)"\)[\s\S]{1,4000}?method: "([A-Z]+)"/g
+  const calls = [...readFileSync(file, 'utf8').matchAll(call)].map(
+    ([, path = '', method = '']) => `${method} ${filled(path.replace('{api_version}', version))}`,
+  )
+  return [...new Set(calls)].sort()
+}
+
+/** `this.request("/predictions", { method: "POST"`: how Replicate's is written. */
+export function requestedCalls(folder: string): SdkCall[] {
+  const call = /this\.request\(\s*(["`])(\/.*?)\1,\s*\{\s*method: "([A-Z]+)"/g
+  const calls = new Set<SdkCall>()
+  for (const source of sources(folder)) {
+    for (const [, , path = '', method = ''] of source.matchAll(call)) calls.add(`${method} ${filled(path)}`)
+  }
+  return [...calls].sort()
+}
+
+/** `["POST", "/model/{modelId}/converse", 200]`: how AWS's schemas are written. */
+export function awsCalls(folder: string): SdkCall[] {
+  const call = /\["([A-Z]+)", "(\/[^"]*)", \d+\]/g
+  const calls = new Set<SdkCall>()
+  for (const source of sources(folder)) {
+    for (const [, method = '', path = ''] of source.matchAll(call)) calls.add(`${method} ${filled(path)}`)
+  }
+  return [...calls].sort()
+}
+
 /** `url: core.url.join(…, "v2/chat")` and `method: "POST"` on the next line: how SDKs made by Fern are written. */
 export function fernCalls(folder: string): SdkCall[] {
   const call = /core\.url\.join\([^\n]*, ([`"])(v\d[^\n]*?)\1\),\s+method: "([A-Z]+)"/g
