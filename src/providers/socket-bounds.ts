@@ -90,6 +90,7 @@ export const openaiAnswers: SocketBound = {
   // G.711 at 8 kHz, the least that the API takes
   media: [{ at: '/audio', bytesPerToken: 1066 }],
   outputs: ['/response/max_output_tokens'],
+  longest: longestAnswer,
 }
 
 /**
@@ -155,4 +156,5 @@ export const geminiAnswers: SocketBound = {
     { at: '/realtimeInput/video/data', tokens: 1200 },
   ],
   outputs: ['/setup/generationConfig/maxOutputTokens', '/setup/generation_config/max_output_tokens'],
+  longest: longestTurn,
 }

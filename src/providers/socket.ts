@@ -44,6 +44,8 @@ export type SocketBound =
       readonly media: readonly MediaPlace[]
       /** JSON pointers at which a message states the most output it wants. */
       readonly outputs: readonly string[]
+      /** No answer has more model tokens, whatever is asked for. */
+      readonly longest: number
     }
   /** The length of the sound sent, which is not longer than the connection is open; or the time it is open. */
   | { readonly by: 'audioSeconds' }

@@ -5,7 +5,7 @@ import t from 'tap'
 import { makeHome } from '../support/daemon.js'
 import { freshKey } from '../support/stage.js'
 import { until, within } from '../support/until.js'
-import { openSocket } from '../support/ws-client.js'
+import { openSocket, refusedSocket } from '../support/ws-client.js'
 import { echo, startSocketUpstream } from '../support/ws-upstream.js'
 
 const upstream = await startSocketUpstream(t)
@@ -183,6 +183,15 @@ t.test('a turn of Gemini Live states its counts several times and is counted onc
     refused.socket.send(Buffer.from(first), { binary: true })
     t.equal((await refused.closed).code, 1008, first)
   }
+})
+
+t.test('a limit on the output opens conversations whose answers cannot be longer, and no others', async t => {
+  const path = '/openai/v1/realtime?model=gpt-realtime'
+  const wide = await home.createToken(['--all', '--max-output', '4096'])
+  const opened = await openSocket(daemon, path, { token: wide.token })
+  opened.socket.close()
+  const narrow = await home.createToken(['--all', '--max-output', '4095'])
+  t.equal((await refusedSocket(daemon, path, { token: narrow.token })).status, 403)
 })
 
 t.test('responses over a socket name their model and their most output each time', async t => {

@@ -100,14 +100,21 @@ export function createMessageJudge(
     const nothing = { found: none, type: undefined, works: false, model: undefined, outputs: none, namesSeveral: false }
     return { judge: message => message, characters: 0, ...nothing }
   }
-  const limitsOutput = grant.maxOutputTokens !== null && row.estimates === 'tokens'
-  if (limitsOutput && row.maxOutputPointers.length === 0)
-    throw new SoakpError('output_too_large', 'The output of this kind of connection cannot be limited.')
+  const longest = row.bound?.by === 'answers' ? row.bound.longest : Number.POSITIVE_INFINITY
+  const limitsOutput = grant.maxOutputTokens !== null && row.estimates === 'tokens' && grant.maxOutputTokens < longest
+  if (limitsOutput && row.maxOutputPointers.length === 0) throw unlimited(longest)
   const models = modelsOfTarget(exchange, rules)
   exchange.model = models[0] ?? null
   if (needs.isCosted && new Set(models).size > 1) throw new SoakpError('ambiguous_body', 'The query names two models.')
   if (models.length > 0 || row.messageModels.length === 0) judgeModels(rules, models, row)
   return new Judge(exchange, row, rules, limitsOutput ? grant.maxOutputTokens : null, models.length > 0, needs)
+}
+
+function unlimited(longest: number): SoakpError {
+  const why = Number.isFinite(longest)
+    ? `Answers on this kind of connection can have ${longest} model tokens.`
+    : 'The output of this kind of connection cannot be limited.'
+  return new SoakpError('output_too_large', why)
 }
 
 class Judge implements MessageJudge {
