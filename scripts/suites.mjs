@@ -17,7 +17,7 @@ const longOnes = [
   'e2e/sdk',
   'e2e/leak',
   'e2e/closed-rows',
-  'tls/dns/solver',
+  'tls/dns/proof/solver',
   'e2e/interleaved',
   'e2e/sdk-dialects',
   'e2e/sockets-pressure',

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dnsProvider } from '../../src/tls/dns/index.js'
-import { dnsSolver } from '../../src/tls/dns/solver.js'
+import { dnsSolver } from '../../src/tls/dns/proof/solver.js'
 
 // A process that has written a value and waits for a CA for ever: for tests that kill it.
 const { SERVER = '', PORT = '', KEY = '', JOURNAL = '' } = process.env

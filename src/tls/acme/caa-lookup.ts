@@ -1,4 +1,4 @@
-import { askResolvers, type DnsView } from '../dns/authority.js'
+import { askResolvers, type DnsView } from '../dns/query/authority.js'
 import type { CaaRecord, CaaResolver } from './caa.js'
 
 /** Asks resolvers for CAA records, as a CA does: what stands where a CNAME leads counts for the name (RFC 8659 section 3). */

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { SoakpError } from '../../errors.js'
 import { writeFileAtomic } from '../../lib/atomic-file.js'
-import { openApi } from './api.js'
+import { openApi } from './api/api.js'
 import type { DnsAccount, DnsContext, DnsProvider } from './provider.js'
-import { serially } from './sets.js'
+import { serially } from './records/sets.js'
 import { readCredentialFile } from './settings.js'
 
 /** As goacmedns and lego keep it: by domain. */

@@ -1,10 +1,10 @@
-import { type Api, openApi } from './api.js'
-import { azureCredentials, azureSettings } from './azure-auth.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
+import { azureCredentials, azureSettings } from './auth/azure.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
-import { type SetChange, StaleSet, setAccount } from './sets.js'
-import { relativeName } from './values.js'
-import { plainName, zonesListed } from './zones.js'
+import { type SetChange, StaleSet, setAccount } from './records/sets.js'
+import { relativeName } from './records/values.js'
+import { plainName, zonesListed } from './records/zones.js'
 
 interface Stored {
   readonly ttl: number

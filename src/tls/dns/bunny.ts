@@ -1,9 +1,9 @@
-import { type Api, openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsProvider, Zone } from './provider.js'
-import { relativeName } from './values.js'
-import { plainName, zonesListed } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { relativeName } from './records/values.js'
+import { plainName, zonesListed } from './records/zones.js'
 
 /** What the API calls TXT. Source: https://docs.bunny.net/api-reference/core/dns-zone/add-dns-record */
 const txt = 3

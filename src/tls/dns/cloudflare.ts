@@ -1,9 +1,9 @@
-import { type Api, type ApiReply, openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, type ApiReply, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { quote } from './values.js'
-import { plainName, zonesAsked } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { quote } from './records/values.js'
+import { plainName, zonesAsked } from './records/zones.js'
 
 const defaultBase = 'https://api.cloudflare.com/client/v4'
 

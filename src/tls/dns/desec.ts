@@ -1,8 +1,8 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
+import { type Api, openApi } from './api/api.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
-import { setAccount } from './sets.js'
-import { noZone, quote, relativeName, unquote } from './values.js'
+import { setAccount } from './records/sets.js'
+import { noZone, quote, relativeName, unquote } from './records/values.js'
 
 interface DesecZone extends Zone {
   readonly minimumTtl: number

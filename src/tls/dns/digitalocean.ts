@@ -1,9 +1,9 @@
-import { type Api, openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, text } from './api/fields.js'
 import type { DnsProvider, Zone } from './provider.js'
-import { relativeName } from './values.js'
-import { plainName, zonesListed } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { relativeName } from './records/values.js'
+import { plainName, zonesListed } from './records/zones.js'
 
 export const digitalocean: DnsProvider = {
   id: 'digitalocean',

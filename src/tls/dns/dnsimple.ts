@@ -1,10 +1,10 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsContext, DnsProvider } from './provider.js'
-import { relativeName } from './values.js'
-import { plainName, zonesAsked } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { relativeName } from './records/values.js'
+import { plainName, zonesAsked } from './records/zones.js'
 
 const defaultBase = 'https://api.dnsimple.com'
 

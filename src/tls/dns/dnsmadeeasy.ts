@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto'
-import { type Api, type ApiReply, openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, type ApiReply, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsContext, DnsProvider } from './provider.js'
-import { relativeName } from './values.js'
-import { plainName, zonesListed } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { relativeName } from './records/values.js'
+import { plainName, zonesListed } from './records/zones.js'
 
 const addresses = { live: 'https://api.dnsmadeeasy.com/V2.0', sandbox: 'https://api.sandbox.dnsmadeeasy.com/V2.0' }
 

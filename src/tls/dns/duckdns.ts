@@ -1,5 +1,5 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
+import { type Api, openApi } from './api/api.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
 
 const parent = '.duckdns.org'

@@ -1,6 +1,6 @@
 import { SoakpError } from '../../errors.js'
+import { oneLine } from './api/redact.js'
 import type { DnsAccount, DnsContext, DnsProvider, TxtRecord } from './provider.js'
-import { oneLine } from './redact.js'
 import { runProgram } from './run-program.js'
 
 const [path, mode, authHook, cleanupHook, timeout] = [

@@ -1,9 +1,9 @@
-import { type Api, openApi } from './api.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { setAccount } from './sets.js'
-import { relativeName, unquote } from './values.js'
-import { plainName, zonesAsked } from './zones.js'
+import { setAccount } from './records/sets.js'
+import { relativeName, unquote } from './records/values.js'
+import { plainName, zonesAsked } from './records/zones.js'
 
 interface Stored {
   readonly ttl: number

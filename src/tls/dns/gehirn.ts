@@ -1,10 +1,10 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
-import { field, list, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, text } from './api/fields.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { setAccount } from './sets.js'
-import { unquote } from './values.js'
-import { plainName, zonesListed } from './zones.js'
+import { setAccount } from './records/sets.js'
+import { unquote } from './records/values.js'
+import { plainName, zonesListed } from './records/zones.js'
 
 interface Stored {
   /** Records of the zone’s current version. */

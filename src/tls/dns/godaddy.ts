@@ -1,11 +1,11 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, type ApiReply, openApi } from './api.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, type ApiReply, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
+import { oneLine } from './api/redact.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
-import { oneLine } from './redact.js'
-import { setAccount } from './sets.js'
-import { relativeName, unquote } from './values.js'
-import { plainName, zonesAsked } from './zones.js'
+import { setAccount } from './records/sets.js'
+import { relativeName, unquote } from './records/values.js'
+import { plainName, zonesAsked } from './records/zones.js'
 
 interface Stored {
   /** As GoDaddy shows them, by bare value. */

@@ -1,11 +1,11 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
-import { field, list, number, text } from './fields.js'
-import { googleCredentials } from './google-auth.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
+import { googleCredentials } from './auth/google.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
-import { type SetChange, StaleSet, setAccount } from './sets.js'
-import { quote, unquote } from './values.js'
-import { plainName, zoneMissing, zonesAsked } from './zones.js'
+import { type SetChange, StaleSet, setAccount } from './records/sets.js'
+import { quote, unquote } from './records/values.js'
+import { plainName, zoneMissing, zonesAsked } from './records/zones.js'
 
 interface Stored {
   readonly ttl: number

@@ -1,10 +1,10 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
-import { serially } from './sets.js'
-import { quote, relativeName, unquote, valuesByName } from './values.js'
-import { plainName, zonesAsked } from './zones.js'
+import { serially } from './records/sets.js'
+import { quote, relativeName, unquote, valuesByName } from './records/values.js'
+import { plainName, zonesAsked } from './records/zones.js'
 
 export const hetzner: DnsProvider = {
   id: 'hetzner',

@@ -1,5 +1,5 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
+import { type Api, openApi } from './api/api.js'
 import type { DnsAccount, DnsContext, DnsProvider, TxtRecord } from './provider.js'
 
 /** A bridge of the user's own, spoken to as lego speaks to it: whatever program already answers there goes on to work. */

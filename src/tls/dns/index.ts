@@ -73,5 +73,5 @@ export function dnsProvider(name: string): DnsProvider {
 
 export { openDnsAccount } from './account.js'
 export type { DnsOptions } from './options.js'
-export { probeDns } from './probe.js'
-export { cleanDnsLeftovers, dnsSolver, journalFolderIn } from './solver.js'
+export { probeDns } from './proof/probe.js'
+export { cleanDnsLeftovers, dnsSolver, journalFolderIn } from './proof/solver.js'

@@ -1,8 +1,8 @@
-import { openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, text } from './fields.js'
+import { openApi } from './api/api.js'
+import { field, list, text } from './api/fields.js'
 import type { DnsProvider, Zone } from './provider.js'
-import { plainName, zonesListed } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { plainName, zonesListed } from './records/zones.js'
 
 export const luadns: DnsProvider = {
   id: 'luadns',

@@ -1,5 +1,5 @@
 import { SoakpError } from '../../errors.js'
-import { oneLine } from './redact.js'
+import { oneLine } from './api/redact.js'
 
 /** A row of `getHosts`: its attributes as they are. Source: https://www.namecheap.com/support/api/methods/domains-dns/get-hosts/ */
 export type HostRow = Readonly<Record<string, string>>

@@ -1,14 +1,14 @@
 import { isIPv4 } from 'node:net'
 import { getDomain } from 'tldts'
 import { SoakpError } from '../../errors.js'
-import { type ApiReply, type ApiRequest, openApi } from './api.js'
-import { field, number, text } from './fields.js'
+import { type ApiReply, type ApiRequest, openApi } from './api/api.js'
+import { field, number, text } from './api/fields.js'
+import { readXmlWhole, several } from './api/xml.js'
 import { describeRow, type HostRow, hostParameters, refuseWhatIsLost } from './namecheap-rows.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { deepest, relativeName } from './values.js'
-import { type WholeZone, wholeZoneAccount } from './whole-zone.js'
-import { readXmlWhole, several } from './xml.js'
-import { plainName, zoneMissing } from './zones.js'
+import { deepest, relativeName } from './records/values.js'
+import { type WholeZone, wholeZoneAccount } from './records/whole-zone.js'
+import { plainName, zoneMissing } from './records/zones.js'
 
 interface NamecheapZone extends WholeZone<HostRow> {
   readonly emailType: string

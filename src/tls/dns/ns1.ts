@@ -1,10 +1,10 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, type ApiReply, openApi } from './api.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, type ApiReply, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { StaleSet, setAccount } from './sets.js'
-import { unquote } from './values.js'
-import { plainName, zonesAsked } from './zones.js'
+import { StaleSet, setAccount } from './records/sets.js'
+import { unquote } from './records/values.js'
+import { plainName, zonesAsked } from './records/zones.js'
 
 interface Stored {
   /** As NS1 shows them, with whatever else belongs to each (region, metadata), by bare value. */

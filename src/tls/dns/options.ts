@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
-import type { DnsView } from './authority.js'
-import { resolversOf } from './authority.js'
-import type { PropagationMode } from './propagation.js'
+import type { DnsView } from './query/authority.js'
+import { resolversOf } from './query/authority.js'
+import type { PropagationMode } from './query/propagation.js'
 import type { SettingSources } from './settings.js'
 
 /** What DNS-01 takes of the settings of the house; named as there. */

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { SoakpError } from '../../errors.js'
-import { renewed } from './access-token.js'
-import { type Api, type OutgoingRequest, openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, type OutgoingRequest, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
+import { renewed } from './auth/access-token.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { relativeName } from './values.js'
-import { plainName, zonesAsked, zonesListed } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { relativeName } from './records/values.js'
+import { plainName, zonesAsked, zonesListed } from './records/zones.js'
 
 /** Address of the API, and of the service that turns OAuth2 credentials into tokens. Source: https://github.com/ovh/go-ovh */
 const endpoints: Readonly<Record<string, { readonly api: string; readonly tokens?: string }>> = {

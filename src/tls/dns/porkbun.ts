@@ -1,9 +1,9 @@
-import { openApi } from './api.js'
-import { byRecord } from './by-record.js'
-import { field, list, text } from './fields.js'
+import { openApi } from './api/api.js'
+import { field, list, text } from './api/fields.js'
 import type { DnsProvider } from './provider.js'
-import { relativeName } from './values.js'
-import { plainName, zonesAsked } from './zones.js'
+import { byRecord } from './records/by-record.js'
+import { relativeName } from './records/values.js'
+import { plainName, zonesAsked } from './records/zones.js'
 
 /** What the API says of a domain that it does not know as ours. */
 const noSuchDomain = /^invalid domain/i

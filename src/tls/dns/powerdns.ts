@@ -1,8 +1,8 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, openApi } from './api.js'
+import { type Api, openApi } from './api/api.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
-import { type SetChange, setAccount } from './sets.js'
-import { deepest, noZone, quote, unquote } from './values.js'
+import { type SetChange, setAccount } from './records/sets.js'
+import { deepest, noZone, quote, unquote } from './records/values.js'
 
 interface Content {
   readonly content: string

@@ -1,13 +1,13 @@
 import { SoakpError } from '../../errors.js'
-import { type Api, type ApiReply, openApi } from './api.js'
-import { awsCredentials, awsSettings } from './aws-credentials.js'
-import { awsError, awsHeaders } from './aws-sts.js'
-import { field, number, text } from './fields.js'
+import { type Api, type ApiReply, openApi } from './api/api.js'
+import { field, number, text } from './api/fields.js'
+import { escapeXml, readXml, several } from './api/xml.js'
+import { awsCredentials, awsSettings } from './auth/aws-credentials.js'
+import { awsError, awsHeaders } from './auth/aws-sts.js'
 import type { DnsAccount, DnsContext, DnsProvider, Zone } from './provider.js'
-import { type SetChange, StaleSet, setAccount } from './sets.js'
-import { quote, unquote } from './values.js'
-import { escapeXml, readXml, several } from './xml.js'
-import { plainName, zoneMissing, zonesAsked } from './zones.js'
+import { type SetChange, StaleSet, setAccount } from './records/sets.js'
+import { quote, unquote } from './records/values.js'
+import { plainName, zoneMissing, zonesAsked } from './records/zones.js'
 
 interface Stored {
   readonly ttl: number

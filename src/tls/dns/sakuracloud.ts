@@ -1,10 +1,10 @@
-import { type Api, openApi } from './api.js'
-import { field, list, number, text } from './fields.js'
+import { type Api, openApi } from './api/api.js'
+import { field, list, number, text } from './api/fields.js'
 import type { DnsContext, DnsProvider, Zone } from './provider.js'
-import { StaleSet } from './sets.js'
-import { relativeName, unquote } from './values.js'
-import { type WholeZone, wholeZoneAccount } from './whole-zone.js'
-import { plainName, zonesListed } from './zones.js'
+import { StaleSet } from './records/sets.js'
+import { relativeName, unquote } from './records/values.js'
+import { type WholeZone, wholeZoneAccount } from './records/whole-zone.js'
+import { plainName, zonesListed } from './records/zones.js'
 
 interface SakuraZone extends WholeZone<unknown> {
   /** Of the zone’s settings; a write that carries an older one is refused. */

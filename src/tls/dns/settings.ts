@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { SoakpError } from '../../errors.js'
 import { Secret } from '../../lib/secret.js'
+import { redact } from './api/redact.js'
 import type { DnsProvider, DnsSetting } from './provider.js'
-import { redact } from './redact.js'
 
 /** Where the values of a provider's settings come from, the first that has one counts: a variable, a variable that names a file, the vault, the default. */
 export interface SettingSources {

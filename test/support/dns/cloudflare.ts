@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Test } from 'tap'
-import { unquote } from '../../../src/tls/dns/values.js'
+import { unquote } from '../../../src/tls/dns/records/values.js'
 import {
   type Call,
   type DnsFake,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import type { Test } from 'tap'
-import { quote } from '../../../src/tls/dns/values.js'
+import { quote } from '../../../src/tls/dns/records/values.js'
 import {
   absolute,
   type Call,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Test } from 'tap'
-import { quote, unquote } from '../../../src/tls/dns/values.js'
+import { quote, unquote } from '../../../src/tls/dns/records/values.js'
 import type { DnsStage } from '../../contracts/dns-provider.js'
 import { type ApiAnswer, type FakeApi, startApi } from '../dns-api.js'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
-import { unquote } from '../../../src/tls/dns/values.js'
+import { unquote } from '../../../src/tls/dns/records/values.js'
 import {
   absolute,
   type Call,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Test } from 'tap'
-import { quote } from '../../../src/tls/dns/values.js'
+import { quote } from '../../../src/tls/dns/records/values.js'
 import {
   absolute,
   type Call,

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { powerdns } from '../../../src/tls/dns/powerdns.js'
-import { unquote } from '../../../src/tls/dns/values.js'
+import { unquote } from '../../../src/tls/dns/records/values.js'
 import { type DnsStage, openStaged, testDnsProvider, txtValue } from '../../contracts/dns-provider.js'
 import { lacking, startPdns, temporaryFolder } from '../../support/acme/index.js'
 import { passTo, startApi } from '../../support/dns-api.js'

@@ -1,5 +1,5 @@
-import { SoakpError } from '../../errors.js'
-import type { DnsAccount, DnsContext, Zone } from './provider.js'
+import { SoakpError } from '../../../errors.js'
+import type { DnsAccount, DnsContext, Zone } from '../provider.js'
 import { valuesByName } from './values.js'
 
 /** What stands at a name, and whatever of it (TTL, version, comments) writing it again has to keep. */

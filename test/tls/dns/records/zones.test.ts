@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { Zone } from '../../../src/tls/dns/provider.js'
-import { plainName, zonesAsked, zonesListed } from '../../../src/tls/dns/zones.js'
-import { refusal } from '../../contracts/dns-provider.js'
+import type { Zone } from '../../../../src/tls/dns/provider.js'
+import { plainName, zonesAsked, zonesListed } from '../../../../src/tls/dns/records/zones.js'
+import { refusal } from '../../../contracts/dns-provider.js'
 
 const zone = (name: string): Zone => ({ name, id: name })
 

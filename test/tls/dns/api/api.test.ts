@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
-import { type ApiOptions, openApi } from '../../../src/tls/dns/api.js'
-import type { DnsContext } from '../../../src/tls/dns/provider.js'
-import { StaleSet, setAccount } from '../../../src/tls/dns/sets.js'
-import { refusal } from '../../contracts/dns-provider.js'
-import { type ApiHandler, startApi } from '../../support/dns-api.js'
+import { type ApiOptions, openApi } from '../../../../src/tls/dns/api/api.js'
+import type { DnsContext } from '../../../../src/tls/dns/provider.js'
+import { StaleSet, setAccount } from '../../../../src/tls/dns/records/sets.js'
+import { refusal } from '../../../contracts/dns-provider.js'
+import { type ApiHandler, startApi } from '../../../support/dns-api.js'
 
 const now = Date.parse('2026-11-22T12:00:00Z')
 

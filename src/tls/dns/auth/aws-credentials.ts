@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { SoakpError } from '../../errors.js'
-import type { AwsCredentials } from '../../lib/sigv4.js'
+import { SoakpError } from '../../../errors.js'
+import type { AwsCredentials } from '../../../lib/sigv4.js'
+import type { DnsContext, DnsSetting } from '../provider.js'
+import { readCredentialFile } from '../settings.js'
 import { type Expiring, hiding, renewed } from './access-token.js'
 import { containerSource, machineSource } from './aws-metadata.js'
 import { assumeRole, assumeRoleWithWebIdentity } from './aws-sts.js'
-import type { DnsContext, DnsSetting } from './provider.js'
-import { readCredentialFile } from './settings.js'
 
 export type ExpiringCredentials = AwsCredentials & Expiring
 

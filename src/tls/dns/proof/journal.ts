@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { SoakpError } from '../../errors.js'
-import { syncFolder, writeFileAtomic } from '../../lib/atomic-file.js'
-import { withFileLock } from '../../lib/file-lock.js'
-import { randomBase62 } from '../../lib/id.js'
-import type { TxtRecord, Zone } from './provider.js'
+import { SoakpError } from '../../../errors.js'
+import { syncFolder, writeFileAtomic } from '../../../lib/atomic-file.js'
+import { withFileLock } from '../../../lib/file-lock.js'
+import { randomBase62 } from '../../../lib/id.js'
+import type { TxtRecord, Zone } from '../provider.js'
 
 /** What was or may have been written to a zone and is not removed yet. */
 export interface JournalWrite {

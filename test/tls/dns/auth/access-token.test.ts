@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renewed } from '../../../src/tls/dns/access-token.js'
+import { renewed } from '../../../../src/tls/dns/auth/access-token.js'
 
 t.test('a token is asked for once by all who need it, again shortly before it runs out, and again after a failure', async t => {
   let nowMs = 0

@@ -1,20 +1,20 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { SoakpError } from '../../errors.js'
+import { SoakpError } from '../../../errors.js'
 import {
   googleTokenUri,
   readServiceAccount,
   type ServiceAccount,
   serviceAccountAssertion,
   serviceAccountGrant,
-} from '../../lib/google-assertion.js'
+} from '../../../lib/google-assertion.js'
+import { openApi } from '../api/api.js'
+import { field, number, text } from '../api/fields.js'
+import type { DnsContext } from '../provider.js'
+import { readCredentialFile } from '../settings.js'
 import { type AccessToken, hiding, renewed } from './access-token.js'
-import { openApi } from './api.js'
-import { field, number, text } from './fields.js'
 import { askMetadata } from './metadata.js'
-import type { DnsContext } from './provider.js'
-import { readCredentialFile } from './settings.js'
 
 const dnsScope = 'https://www.googleapis.com/auth/ndev.clouddns.readwrite'
 const platformScope = 'https://www.googleapis.com/auth/cloud-platform'

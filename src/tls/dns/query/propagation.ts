@@ -1,4 +1,4 @@
-import { SoakpError } from '../../errors.js'
+import { SoakpError } from '../../../errors.js'
 import type { DnsView, NameServer, Place } from './authority.js'
 import { ask, type DnsReply, DnsSilence, plain, type ServerAddress, showServer } from './wire.js'
 

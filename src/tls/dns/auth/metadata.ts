@@ -1,7 +1,7 @@
-import { SoakpError } from '../../errors.js'
-import { describeBody, HttpTrouble, sendHttp } from './http.js'
-import type { DnsContext } from './provider.js'
-import { oneLine } from './redact.js'
+import { SoakpError } from '../../../errors.js'
+import { describeBody, HttpTrouble, sendHttp } from '../api/http.js'
+import { oneLine } from '../api/redact.js'
+import type { DnsContext } from '../provider.js'
 
 export interface MetadataRequest {
   readonly url: string

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect, isIPv6 } from 'node:net'
 import { type Answer, type DecodedPacket, decode, encode, type RecordType } from 'dns-packet'
-import { SoakpError } from '../../errors.js'
+import { SoakpError } from '../../../errors.js'
 
 /** One address that DNS is spoken at. `host` is an IP address. */
 export interface ServerAddress {

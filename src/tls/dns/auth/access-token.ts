@@ -1,6 +1,6 @@
-import { Secret } from '../../lib/secret.js'
-import type { DnsContext } from './provider.js'
-import { redact } from './redact.js'
+import { Secret } from '../../../lib/secret.js'
+import { redact } from '../api/redact.js'
+import type { DnsContext } from '../provider.js'
 
 /** What opens an API for a while. */
 export interface Expiring {

@@ -1,12 +1,12 @@
 import { createHash, createPrivateKey, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { SoakpError } from '../../errors.js'
+import { SoakpError } from '../../../errors.js'
+import { openApi } from '../api/api.js'
+import { field, number, text } from '../api/fields.js'
+import type { DnsContext, DnsSetting } from '../provider.js'
+import { readCredentialFile } from '../settings.js'
 import { type AccessToken, hiding, renewed } from './access-token.js'
-import { openApi } from './api.js'
-import { field, number, text } from './fields.js'
 import { askMetadata } from './metadata.js'
-import type { DnsContext, DnsSetting } from './provider.js'
-import { readCredentialFile } from './settings.js'
 
 /** Addresses of Azure's clouds: where tokens come from, where resources are managed. */
 const clouds: Readonly<Record<string, { readonly authority: string; readonly management: string }>> = {

@@ -1,5 +1,5 @@
-import { SoakpError } from '../../errors.js'
-import type { DnsAccount, DnsContext, TxtRecord, Zone } from './provider.js'
+import { SoakpError } from '../../../errors.js'
+import type { DnsAccount, DnsContext, TxtRecord, Zone } from '../provider.js'
 import { StaleSet, serially } from './sets.js'
 
 /** All rows of a zone, in the provider's own shape. */

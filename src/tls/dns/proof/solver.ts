@@ -1,13 +1,13 @@
 import { join } from 'node:path'
-import { SoakpError } from '../../errors.js'
-import type { Challenge, Solver, SolverContext } from '../acme/challenge.js'
-import { type OpenAccount, openDnsAccount } from './account.js'
-import { type DnsView, locate, locateByResolvers, type Place } from './authority.js'
+import { SoakpError } from '../../../errors.js'
+import type { Challenge, Solver, SolverContext } from '../../acme/challenge.js'
+import { type OpenAccount, openDnsAccount } from '../account.js'
+import { type DnsOptions, openView } from '../options.js'
+import type { DnsAccount, DnsProvider, TxtRecord, Zone } from '../provider.js'
+import { type DnsView, locate, locateByResolvers, type Place } from '../query/authority.js'
+import { type Expected, untilSeen } from '../query/propagation.js'
+import { inZone } from '../records/values.js'
 import { cleanLeftovers, type Journal, type JournalWrite, openJournal } from './journal.js'
-import { type DnsOptions, openView } from './options.js'
-import { type Expected, untilSeen } from './propagation.js'
-import type { DnsAccount, DnsProvider, TxtRecord, Zone } from './provider.js'
-import { inZone } from './values.js'
 
 /** A solver that lives as long as a run. */
 export interface DnsSolver extends Solver {

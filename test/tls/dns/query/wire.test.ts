@@ -2,8 +2,8 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { type DecodedPacket, decode, encode, type Packet } from 'dns-packet'
 import t, { type Test } from 'tap'
-import { ask, DnsSilence, type ServerAddress } from '../../../src/tls/dns/wire.js'
-import { freePort } from '../../support/acme/index.js'
+import { ask, DnsSilence, type ServerAddress } from '../../../../src/tls/dns/query/wire.js'
+import { freePort } from '../../../support/acme/index.js'
 
 type Answerer = (query: DecodedPacket, reply: (bytes: Buffer) => void, socket: Socket, from: RemoteInfo) => void
 

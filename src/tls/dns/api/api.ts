@@ -1,7 +1,7 @@
-import { SoakpError } from '../../errors.js'
-import { Secret } from '../../lib/secret.js'
+import { SoakpError } from '../../../errors.js'
+import { Secret } from '../../../lib/secret.js'
+import type { DnsContext } from '../provider.js'
 import { describeBody, type HttpReply, HttpTrouble, sendHttp } from './http.js'
-import type { DnsContext } from './provider.js'
 import { oneLine, redact } from './redact.js'
 
 /** What goes out, before it is signed. */

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import type { TxtRecord } from './provider.js'
+import type { TxtRecord } from '../provider.js'
 import { u16, u32, wireName } from './tsig.js'
 
 const [typeSoa, typeTxt, classIn, classNone] = [6, 16, 1, 254]

@@ -1,4 +1,4 @@
-import type { DnsAccount, TxtRecord, Zone } from './provider.js'
+import type { DnsAccount, TxtRecord, Zone } from '../provider.js'
 import { unquote, valuesByName } from './values.js'
 
 /** A TXT record as it is stored, its value as the API shows it. */

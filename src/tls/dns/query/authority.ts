@@ -3,8 +3,8 @@ import { getServers, lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Answer } from 'dns-packet'
 import { parse } from 'tldts'
-import { SoakpError } from '../../errors.js'
-import { inZone } from './values.js'
+import { SoakpError } from '../../../errors.js'
+import { inZone } from '../records/values.js'
 import { ask, type DnsQuestion, type DnsReply, DnsSilence, plain, type ServerAddress, showServer } from './wire.js'
 
 /** How the DNS is asked. */

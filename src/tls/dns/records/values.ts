@@ -1,4 +1,4 @@
-import type { TxtRecord } from './provider.js'
+import type { TxtRecord } from '../provider.js'
 
 /** What is written between quotes in zone files and by APIs that want TXT data as a zone file has it: `"v"`, in pieces of 255 bytes. */
 export function quote(value: string): string {

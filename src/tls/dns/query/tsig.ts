@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { SoakpError } from '../../errors.js'
+import { SoakpError } from '../../../errors.js'
 
 /** A key that signs DNS messages (RFC 8945). */
 export interface TsigKey {

@@ -1,10 +1,10 @@
-import { SoakpError } from '../../errors.js'
-import { type AwsCredentials, sha256Hex, sigV4Headers } from '../../lib/sigv4.js'
-import { openApi } from './api.js'
+import { SoakpError } from '../../../errors.js'
+import { type AwsCredentials, sha256Hex, sigV4Headers } from '../../../lib/sigv4.js'
+import { openApi } from '../api/api.js'
+import { field, text } from '../api/fields.js'
+import { readXml } from '../api/xml.js'
+import type { DnsContext } from '../provider.js'
 import type { ExpiringCredentials } from './aws-credentials.js'
-import { field, text } from './fields.js'
-import type { DnsContext } from './provider.js'
-import { readXml } from './xml.js'
 
 interface Role {
   readonly role: string

@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url'
-import { SoakpError } from '../../errors.js'
-import type { Zone } from './provider.js'
+import { SoakpError } from '../../../errors.js'
+import type { Zone } from '../provider.js'
 import { deepest, noZone, selfAndAbove } from './values.js'
 
 /** A name as the contract wants it, from whatever an API shows: lower case, punycode, no trailing dot. */

@@ -1,4 +1,4 @@
-import type { Secret } from '../../lib/secret.js'
+import type { Secret } from '../../../lib/secret.js'
 
 const mark = '[hidden]'
 

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { SoakpError } from '../../errors.js'
+import { SoakpError } from '../../../errors.js'
+import { field, text } from '../api/fields.js'
+import type { DnsContext } from '../provider.js'
 import type { Expiring } from './access-token.js'
 import type { AwsSource, ExpiringCredentials } from './aws-credentials.js'
-import { field, text } from './fields.js'
 import { askMetadata } from './metadata.js'
-import type { DnsContext } from './provider.js'
 
 const setInstead =
   'Amazon Route 53: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; without them, credentials come from the metadata service of a machine or container of AWS'
