@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { connect } from 'node:tls'
+import { connect, type SecureVersion } from 'node:tls'
 import t from 'tap'
 import { type Bundle, installBundle } from '../../src/tls/lineage.js'
 import { chatAsk, open } from '../support/clients.js'
@@ -23,6 +23,26 @@ function shown(daemon: Daemon, servername: string): Promise<string> {
       resolve(socket.getPeerCertificate().subjectaltname ?? '')
       socket.destroy()
     })
+    socket.once('error', reject)
+  })
+}
+
+/** A TLS session to go on with another time; where one is given, whether the daemon took it up, and then not more. */
+function handshake(
+  daemon: Daemon,
+  servername: string,
+  maxVersion: SecureVersion,
+  session?: Buffer,
+): Promise<{ reused: boolean; session: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const resumed = session === undefined ? {} : { session }
+    const socket = connect({ host: '127.0.0.1', port: daemon.port, rejectUnauthorized: false, servername, maxVersion, ...resumed })
+    const end = (given: Buffer) => {
+      resolve({ reused: socket.isSessionReused(), session: given })
+      socket.destroy()
+    }
+    if (session === undefined) socket.once('session', end)
+    else socket.once('secureConnect', () => end(session))
     socket.once('error', reject)
   })
 }
@@ -75,6 +95,17 @@ t.test('certificates of one daemon', async t => {
       seen.slice(0, -1).map((_, at) => (wanted[at % wanted.length] as string).trimEnd()),
     )
     reply.destroy()
+  })
+
+  await t.test('a session is taken up again, but not over a change of certificates: then the new one is shown', async t => {
+    const versions = ['TLSv1.2', 'TLSv1.3'] as const
+    const begun = await Promise.all(versions.map(version => handshake(daemon, 'other.test', version)))
+    for (const [at, version] of versions.entries())
+      t.ok((await handshake(daemon, 'other.test', version, begun[at]?.session)).reused, `${version}, before`)
+    await install('wild', await bundle('*.example.test', 'other.test', 'newer.test'))
+    await comes('other.test', 'newer.test')
+    for (const [at, version] of versions.entries())
+      t.notOk((await handshake(daemon, 'other.test', version, begun[at]?.session)).reused, `${version}, afterwards`)
   })
 
   await t.test('garbage and a key of another leave the old certificate in service, with a loud line in the log', async t => {
