@@ -138,6 +138,7 @@ export const errors = {
   store_damaged: { status: 503, exit: 65, text: 'The database is damaged.' },
   store_newer: { status: 503, exit: 65, text: 'The database was written by a newer soakp.' },
   home_missing: { status: 500, exit: 66, text: 'There is no soakp home here.' },
+  home_of_another: { status: 500, exit: 77, text: 'The home belongs to another user.' },
   home_exists: { status: 500, exit: 73, text: 'There is a soakp home here already.' },
   master_key_missing: { status: 500, exit: 78, text: 'The master key is missing.' },
   master_key_weak: { status: 500, exit: 78, text: 'The master key is not 32 random bytes.' },

@@ -102,6 +102,16 @@ export function homeIsThere(settings: Settings): boolean {
   return existsSync(keyringPath(settings.home))
 }
 
+/** Throws `home_of_another` where root would write into another user's home: the daemon, which runs as that user, could not read it, and would stop renewing. */
+export function refuseForeignRoot({ home }: Pick<Settings, 'home'>): void {
+  if (process.geteuid?.() !== 0) return
+  const { uid } = statSync(keyringPath(home))
+  if (uid === 0) return
+  throw new SoakpError('home_of_another', `What root writes into ${home}, user ${uid} could not read, as whom the daemon runs.`, {
+    hint: `run it as that user: sudo -u '#${uid}' soakp --home ${home} …`,
+  })
+}
+
 /** Folder by folder: Node's own recursive way never ends where a parent does not take folders (`/proc`). */
 function makeFolder(folder: string): void {
   if (isFolder(folder)) return

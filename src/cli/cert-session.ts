@@ -12,8 +12,20 @@ export async function homeSettings(cli: Cli): Promise<Settings> {
   return settings
 }
 
+/** The same, for a command that writes into the home. Throws `home_of_another` too. */
+export async function homeToWrite(cli: Cli): Promise<Settings> {
+  const settings = await homeSettings(cli)
+  const { refuseForeignRoot } = await import('../home.js')
+  refuseForeignRoot(settings)
+  return settings
+}
+
 export async function certsDirOf(cli: Cli): Promise<string> {
   return join((await homeSettings(cli)).home, 'certs')
+}
+
+export async function certsDirToWrite(cli: Cli): Promise<string> {
+  return join((await homeToWrite(cli)).home, 'certs')
 }
 
 export interface KeeperRun {
@@ -25,7 +37,7 @@ export interface KeeperRun {
 
 /** Work on certificates that a signal stops in order: what was begun lies on disk, and the next run goes on with it. */
 export async function withKeeper<T>(cli: Cli, { quiet = false, waitMs = 0 }: KeeperRun, work: (keeper: Keeper) => Promise<T>): Promise<T> {
-  const settings = await homeSettings(cli)
+  const settings = await homeToWrite(cli)
   const [{ openKeeper }, { pause }] = await Promise.all([import('../keeper.js'), import('../tls/acme/patience.js')])
   const stop = new AbortController()
   const told = () => stop.abort()

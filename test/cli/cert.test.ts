@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lchownSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -310,6 +310,36 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
     t.match(stdout, 'friendlyName: web.example.test')
     await t.rejects(openssl('pkcs12', '-in', file('c.p12'), '-passin', 'pass:wrong', '-noout'), /Mac verify error/)
   })
+})
+
+const needsRoot = process.geteuid?.() === 0 ? false : 'only root can give files to others'
+
+t.test('root is kept from writing into the home of another user, who could not read it', { skip: needsRoot }, async t => {
+  const home = await madeHome(t)
+  const bundle = await makeBundle(join(home.dir, 'made'), ['web.example.test'])
+  const [cert, key] = [join(home.dir, 'made', 'c.pem'), join(home.dir, 'made', 'k.pem')]
+  writeFileSync(cert, bundle.cert)
+  writeFileSync(key, bundle.key, { mode: 0o600 })
+  const files = () => ['.', ...readdirSync(home.dir, { recursive: true, encoding: 'utf8' })].map(name => join(home.dir, name)).sort()
+  const nobody = 65_534
+  for (const file of files()) lchownSync(file, nobody, nobody)
+  const before = files()
+  for (const args of [
+    ['issue', '--http', '-d', 'web.example.test', '--agree-tos', '--server', 'https://127.0.0.1:1/dir'],
+    ['renew', '-q'],
+    ['import', '--cert', cert, '--key', key],
+    ['delete', 'web.example.test', '-y'],
+    ['credentials', 'set', 'desec', '--stdin'],
+    ['local'],
+  ])
+    t.match(await home.run(['cert', ...args], 'a-token'), { code: 77, stderr: /another user.*\n.*sudo -u '#65534'/ }, args.join(' '))
+  t.match(await home.run(['master', 'rotate']), { code: 77 })
+  t.match(await home.run(['cert', 'list']), { code: 0 }, 'looking is nobody’s harm')
+  t.same(files(), before)
+  t.same(
+    files().filter(file => lstatSync(file).uid !== nobody),
+    [],
+  )
 })
 
 t.test('the DNS providers are listed, and one of them is explained', async t => {

@@ -7,7 +7,7 @@ import { connect } from 'node:tls'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { type CertHome, makeCertHome } from '../support/acme/home.js'
-import { lacking, programPath, startBed, temporaryFolder } from '../support/acme/index.js'
+import { lacking, programPath, startBed, startPebble, temporaryFolder } from '../support/acme/index.js'
 import { chatAsk, open } from '../support/clients.js'
 import { type Daemon, launcher } from '../support/daemon.js'
 import { endlessSse, openaiEvent } from '../support/scripts.js'
@@ -174,17 +174,20 @@ t.test('certificates while processes come and go', { skip }, async t => {
   }
 
   t.test('what Certbot writes into the same folder is served, and can be copied', { skip: lacking('certbot') }, async t => {
+    // Certbot asks once more after a refused nonce, and then gives up
+    const pebble = await startPebble(bed.folder, bed.bind.server, { nonceRejects: 0 })
+    t.teardown(() => pebble.stop())
     const home = await makeCertHome(t, bed)
     const daemon = await home.far.serve()
     const certbot = (folder: string, ...more: string[]) => {
       const work = temporaryFolder(t)
       const args = [
         ...['certonly', '--standalone', '--non-interactive', '--agree-tos', '--register-unsafely-without-email'],
-        ...['--server', bed.pebble.directoryUrl, '--http-01-port', String(bed.pebble.httpPort), '-d', 'web.example.test'],
+        ...['--server', pebble.directoryUrl, '--http-01-port', String(pebble.httpPort), '-d', 'web.example.test'],
         ...['--config-dir', folder, '--work-dir', join(work, 'work'), '--logs-dir', join(work, 'logs'), ...more],
       ]
       return promisify(execFile)(programPath('certbot') ?? 'certbot', args, {
-        env: { PATH: process.env.PATH, REQUESTS_CA_BUNDLE: bed.caFile },
+        env: { PATH: process.env.PATH, REQUESTS_CA_BUNDLE: pebble.caFile },
       })
     }
     await certbot(home.certs)

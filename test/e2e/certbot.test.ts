@@ -46,8 +46,11 @@ function deploy(certs: string, lineage: string): Promise<{ code: number; said: s
   })
 }
 
+/** Certbot asks once more after a refused nonce, and then gives up. */
+const patient = { nonceRejects: 0 }
+
 t.test('Certbot that keeps its certificates in certs/ of the home', { skip }, async t => {
-  const bed = await startBed(t)
+  const bed = await startBed(t, { pebble: patient })
   const { daemon, home, upstream, token } = await makeStage(t)
   const root = await bed.pebble.root()
   const certs = join(home.dir, 'certs')
@@ -113,7 +116,7 @@ t.test('Certbot that keeps its certificates in certs/ of the home', { skip }, as
 })
 
 t.test('Certbot with a folder of its own, and the deploy hook', { skip }, async t => {
-  const bed = await startBed(t)
+  const bed = await startBed(t, { pebble: patient })
   const { daemon, home } = await makeStage(t)
   const root = await bed.pebble.root()
   const certs = join(home.dir, 'certs')

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
 import type { Secret } from '../../lib/secret.js'
 import type { DnsProvider, DnsSetting } from '../../tls/dns/provider.js'
-import { homeSettings } from '../cert-session.js'
+import { homeSettings, homeToWrite } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { table } from '../format.js'
 
@@ -44,7 +44,7 @@ export function certCredentials(cli: Cli): Command {
       .argument('<provider>', 'as `list` calls it')
       .argument('[variable]', 'one of its settings')
       .action(async (provider: string, variable: string | undefined) => {
-        const [{ home }, { forgetCredentials }] = await Promise.all([homeSettings(cli), import('../../vault/dns-credentials.js')])
+        const [{ home }, { forgetCredentials }] = await Promise.all([homeToWrite(cli), import('../../vault/dns-credentials.js')])
         await forgetCredentials(home, provider, variable)
         cli.result(
           { provider, removed: variable ?? null },
@@ -57,7 +57,7 @@ export function certCredentials(cli: Cli): Command {
 
 async function set(cli: Cli, name: string, variable: string | undefined, options: SetOptions): Promise<void> {
   const [settings, { dnsProvider }, { keepCredential }, { openHome }] = await Promise.all([
-    homeSettings(cli),
+    homeToWrite(cli),
     import('../../tls/dns/index.js'),
     import('../../vault/dns-credentials.js'),
     import('../../vault/rotation.js'),

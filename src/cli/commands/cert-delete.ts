@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { agreed, certsDirOf } from '../cert-session.js'
+import { agreed, certsDirToWrite } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 
 /** `soakp cert delete NAME`: out of service, not renewed, keys gone. It is not revoked. */
@@ -9,7 +9,7 @@ export function certDelete(cli: Cli): Command {
     .argument('<name>', 'as `soakp cert list` calls it')
     .option('-y, --yes', 'do not ask')
     .action(async (name: string, { yes }: { yes?: boolean }) => {
-      const certsDir = await certsDirOf(cli)
+      const certsDir = await certsDirToWrite(cli)
       await agreed(cli, yes, `Delete ${name} with its keys and all earlier versions?`, 'This')
       const { deleteCertificate } = await import('../../tls/life/remove.js')
       const removed = await deleteCertificate(certsDir, name)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
-import { certsDirOf } from '../cert-session.js'
+import { certsDirToWrite } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { minute } from '../format.js'
 import { statusJson } from '../view/certificate.js'
@@ -31,7 +31,7 @@ async function run(cli: Cli, folder: string | undefined, { cert, key, name }: Op
   if ((folder === undefined) !== pair || (cert === undefined) !== (key === undefined)) {
     throw new SoakpError('usage', 'Name either a folder, or both --cert and --key.')
   }
-  const certsDir = await certsDirOf(cli)
+  const certsDir = await certsDirToWrite(cli)
   const [{ bundleOf }, { installBundle }, { withCertificatesLock }, { checkPair }, { statusOf }, { readRecord }] = await Promise.all([
     import('../../tls/life/live.js'),
     import('../../tls/lineage.js'),

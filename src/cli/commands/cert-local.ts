@@ -1,18 +1,14 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { SoakpError } from '../../errors.js'
+import { homeToWrite } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { trustText } from '../view/trust.js'
 
 /** `soakp cert local`: makes what is missing of the local CA and its certificate, renews what is due, and says how to trust it. */
 export function certLocal(cli: Cli): Command {
   return new Command('local').description('make or renew the certificate for localhost, and say how to trust its CA').action(async () => {
-    const settings = await cli.settings()
-    const [{ ensureLocalCertificate }, { homeIsThere, namesFor }] = await Promise.all([
-      import('../../tls/local-ca.js'),
-      import('../../home.js'),
-    ])
-    if (!homeIsThere(settings)) throw new SoakpError('home_missing', settings.home, { hint: 'make one with `soakp init`' })
+    const settings = await homeToWrite(cli)
+    const [{ ensureLocalCertificate }, { namesFor }] = await Promise.all([import('../../tls/local-ca.js'), import('../../home.js')])
     const { caFile, caMade, leafMade, refusedNames } = await ensureLocalCertificate(
       join(settings.home, 'certs'),
       namesFor(settings),

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
+import { homeToWrite } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 
 /** `soakp master rotate`: while the daemon runs; what the master key seals stays the same. */
@@ -9,7 +10,7 @@ export function masterRotate(cli: Cli): Command {
     .option('--new-key-file <file>', 'where the new key is, or is to be put; needed where the old one comes from the environment')
     .addHelpText('after', '\nBackups made before open only with the old master key: keep it as long as you keep them.')
     .action(async ({ newKeyFile }: { newKeyFile?: string }) => {
-      const settings = await cli.settings()
+      const settings = await homeToWrite(cli)
       const { rotateMaster } = await import('../../vault/rotation.js')
       const { home, masterKey, masterKeyFile } = settings
       const wanted = newKeyFile === undefined ? undefined : resolve(newKeyFile)
