@@ -1,7 +1,7 @@
 // The certificate of the local CA, put where the host can read it. It is no secret; the key beside it stays with soakp alone.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { trustText } from '../dist/src/cli/trust.js'
+import { trustText } from '../dist/src/cli/view/trust.js'
 
 /** Returns what the user has to do with it. */
 export async function exportCa(home) {
