@@ -18,13 +18,21 @@ function errorBody({ status, code, message }: ErrorFacts): unknown {
   return { __type: type, message, reason: code }
 }
 
+/** What was written to the cache, by how long it stays: `[{ttl: '1h', inputTokens}]`. */
+function writtenForHour(details: unknown): number {
+  if (!Array.isArray(details)) return 0
+  return details.reduce((sum: number, detail) => sum + (object(detail)?.ttl === '1h' ? (count(object(detail)?.inputTokens) ?? 0) : 0), 0)
+}
+
 /** `inputTokens` leaves out what came from and went to the cache. */
 function ofConverse(usage: Json, before: Usage): Usage {
   const cached = count(usage.cacheReadInputTokens) ?? count(usage.cacheReadInputTokenCount) ?? 0
   const written = count(usage.cacheWriteInputTokens) ?? count(usage.cacheWriteInputTokenCount) ?? 0
   const input = count(usage.inputTokens) ?? count(usage.inputTokenCount)
+  const hour = writtenForHour(usage.cacheDetails)
   return {
     ...before,
+    ...(hour > 0 ? { cacheWriteHourTokens: hour } : {}),
     inputTokens: input === undefined ? before.inputTokens : input + cached + written,
     outputTokens: count(usage.outputTokens) ?? count(usage.outputTokenCount) ?? before.outputTokens,
     cachedInputTokens: cached || before.cachedInputTokens,

@@ -2,7 +2,7 @@ import { endpoint, inBodyOrForm, json, under } from './endpoints.js'
 import { common, messages, openaiCompatible, slashed, withoutIncludeUsage } from './openai-row.js'
 import type { Endpoint } from './provider.js'
 import { xaiSockets } from './sockets.js'
-import { statedError } from './stated-error.js'
+import { beginsWith, statedError } from './stated-error.js'
 
 export const groq = openaiCompatible({
   id: 'groq',
@@ -262,6 +262,6 @@ export const fireworks = openaiCompatible({
   ],
   compatiblePath: '/inference/v1',
   messagesPath: '/inference/v1',
-  keyRefused: (status, body) => status === 401 || (status === 403 && /api key|unauthorized|authenticat/i.test(body)),
+  keyRefused: (status, body) => status === 401 || (status === 403 && beginsWith(body, /api key|unauthorized|authenticat/i)),
   unverified: ['the form of its keys', 'the paths of its pictures', 'its Messages API'],
 })

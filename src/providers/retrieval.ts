@@ -3,6 +3,7 @@ import { endpoint, json, under } from './endpoints.js'
 import { commonInference } from './endpoints-openai.js'
 import { openaiCompatible } from './openai-row.js'
 import type { Dialect, KeyCheck } from './provider.js'
+import { beginsWith } from './stated-error.js'
 
 /** Both word errors as FastAPI does, and count as OpenAI does. */
 const detailDialect: Dialect = {
@@ -47,7 +48,7 @@ export const voyage = openaiCompatible({
     endpoint('account', '* /batches/**', { models: json('/request_params/model') }),
   ]),
   compatiblePath: '/v1',
-  keyRefused: (status, body) => status === 401 || (status === 403 && /api key|forbidden/i.test(body)),
+  keyRefused: (status, body) => status === 401 || (status === 403 && beginsWith(body, /api key|forbidden/i)),
   unverified: ['the form of its keys', 'the call that checks a key'],
 })
 
@@ -85,6 +86,6 @@ export const jina = openaiCompatible({
     endpoint('account', '* /search/**'),
   ],
   compatiblePath: '/v1',
-  keyRefused: (status, body) => status === 401 || (status === 403 && /api key|invalid|unauthorized/i.test(body)),
+  keyRefused: (status, body) => status === 401 || (status === 403 && beginsWith(body, /api key|invalid|unauthorized/i)),
   unverified: ['the form of its keys', 'the call that checks a key', 'how it refuses one', 'where batches and classifiers lie'],
 })

@@ -1,6 +1,7 @@
 import { endpoint, inPath } from './endpoints.js'
 import type { Dialect, Endpoint } from './provider.js'
 import { providerRow } from './row.js'
+import { beginsWith } from './stated-error.js'
 
 /** Replies hold pictures and no counts: what succeeds is as many pictures as were asked for, whatever they cost. */
 const stabilityDialect: Dialect = {
@@ -47,6 +48,6 @@ export const stability = providerRow({
   keyHints: [{ pattern: /^sk-[A-Za-z0-9]{48}$/ }],
   keyCheck: { method: 'GET', path: '/v1/user/balance', works: [200], restricted: [402, 429], refused: [401, 403] },
   endpoints,
-  keyRefused: (status, body) => status === 401 || (status === 403 && /api key|unauthorized/i.test(body)),
+  keyRefused: (status, body) => status === 401 || (status === 403 && beginsWith(body, /api key|unauthorized/i)),
   unverified: ['the form of its keys', 'where the results of its slower calls are read'],
 })

@@ -33,3 +33,13 @@ function parse(text: string): unknown {
     return undefined
   }
 }
+
+/** Long enough for "Error: the API key you provided is invalid", and for an id and a name in front of a list of errors. */
+const sentenceStart = 60
+const bodyStart = 200
+
+/** Whether an error says so at its beginning: further on may stand what a client sent. `body` is its first 64 KB as text. */
+export function beginsWith(body: string, words: RegExp): boolean {
+  const { message } = statedError(body)
+  return words.test(message === '' ? body.slice(0, bodyStart) : message.slice(0, sentenceStart))
+}

@@ -113,6 +113,7 @@ t.test('a key that the provider refuses is told from a call that it refuses', as
     ['deepl', 403, '{"message":"Forbidden"}'],
     ['zai', 401, '{"error":{"code":"1002","message":"Authorization Token non valid"}}'],
     ['fireworks', 403, '{"error":{"message":"The API key you provided is invalid."}}'],
+    ['stability', 403, '{"id":"0123456789abcdef0123456789abcdef","name":"unauthorized","errors":["Invalid API key"]}'],
     ['jina', 401, '{"detail":"Invalid API key"}'],
     ['voyage', 401, '{"detail":"Provided API key is invalid."}'],
   ]
@@ -134,6 +135,12 @@ t.test('a key that the provider refuses is told from a call that it refuses', as
       403,
       '{"message":"User: arn:aws:iam::1:user/x is not authorized to perform: bedrock:InvokeModel on resource: arn:aws:bedrock:us-east-1::foundation-model/InvalidSignature"}',
     ],
+    [
+      'fireworks',
+      403,
+      '{"error":{"message":"The model accounts/fireworks/models/some-model-with-a-long-name named unauthorized is not yours"}}',
+    ],
+    ['voyage', 403, '{"detail":"Your plan does not include the model that the call is for, which is api key"}'],
     ['deepl', 456, '{"message":"Quota exceeded"}'],
     ['zai', 429, '{"error":{"code":"1113","message":"Insufficient balance"}}'],
     ['huggingface', 402, '{"error":"You have exceeded your monthly included credits"}'],
