@@ -82,6 +82,8 @@ t.test('a browser passes its token as a subprotocol, of which only the part that
   })
   t.equal(refused.status, 400)
   t.equal(refused.body.error.code, 'real_key_sent')
+  const again = await refusedSocket(daemon, realtime, { token, protocols: ['realtime', `in-other-words.${token}`] })
+  t.equal(again.body.error.code, 'real_key_sent')
 })
 
 t.test('the query carries a token only where the provider takes it there', async t => {
@@ -188,6 +190,16 @@ t.test('a rule about models holds for the query and for every later message', as
   const issued = await home.createToken(['--all', '--models', 'gpt-realtime'])
   const other = await refusedSocket(daemon, '/openai/v1/realtime?model=gpt-other', { token: issued.token })
   t.equal(other.body.error.code, 'model_not_allowed')
+  for (const query of [
+    'Model=gpt-other',
+    'model[]=gpt-other',
+    '+model=gpt-other&model=gpt-realtime',
+    'MODEL=gpt-other&model=gpt-realtime',
+    'model=gpt-realtime&mod%65l=gpt-realtime',
+  ]) {
+    const twice = await refusedSocket(daemon, `/openai/v1/realtime?${query}`, { token: issued.token })
+    t.equal(twice.body.error.code, 'ambiguous_body', query)
+  }
   const received: string[] = []
   upstream.use(socket => socket.on('message', data => received.push(data.toString())))
   const forbidden = [

@@ -7,6 +7,7 @@ import type { Dialect, Endpoint } from '../../providers/provider.js'
 import type { GrantRecord } from '../../stores/records.js'
 import type { Exchange, Inspected, UnifiedCall } from '../exchange.js'
 import { holds, namedIn } from '../owned/owned.js'
+import { bareName } from '../query-name.js'
 import { clampOutput } from '../spending/clamp.js'
 import { wantedOf } from './wanted.js'
 
@@ -207,9 +208,10 @@ export function modelsOfTarget(exchange: Exchange, rules: Rules): string[] {
   const models = exchange.model === null ? [] : [exchange.model]
   for (const place of endpoint?.models ?? []) {
     if (place.in !== 'query' || call.query === '') continue
-    const values = new URLSearchParams(call.query).getAll(place.name)
-    if (values.length > 1 && rules.limitsModels) throw new SoakpError('ambiguous_body', `The query names ${place.name} twice.`)
-    models.push(...values)
+    const named = [...new URLSearchParams(call.query)].filter(([name]) => bareName(name) === place.name)
+    if (rules.limitsModels && (named.length > 1 || named.some(([name]) => name !== place.name)))
+      throw new SoakpError('ambiguous_body', `The query names ${place.name} twice, or in another spelling.`)
+    for (const [, value] of named) models.push(value)
   }
   return models
 }

@@ -6,6 +6,7 @@ import type { KeyRecord, OwnedRecord } from '../../stores/records.js'
 import type { Store } from '../../stores/store.js'
 import { goWith, routeOf } from '../authorize.js'
 import type { Exchange } from '../exchange.js'
+import { bareName } from '../query-name.js'
 import { type Named, namedAt } from './owned.js'
 
 export type OwnedStore = Pick<Store, 'keepOwned' | 'findOwned' | 'listOwned' | 'forgetOwned' | 'pruneOwned'>
@@ -114,14 +115,10 @@ function namedByTarget(exchange: Exchange, plan: OwnershipPlan): Named[] {
   return named
 }
 
-/** Parameters whatever their case, and the members of lists (`after[]`): a server may take them for the same. */
 function namedByQuery(query: string, { queryNames }: OwnershipPlan): Named[] {
   const named: Named[] = []
   for (const [name, value] of new URLSearchParams(query)) {
-    const bare = name
-      .toLowerCase()
-      .replace(/[[.].*$/s, '')
-      .trim()
+    const bare = bareName(name)
     for (const place of queryNames) {
       const one = place.at === bare ? namedAt(place, value) : undefined
       if (one) named.push(one)

@@ -43,8 +43,8 @@ function readSocketHead(call: Call, head: Head, looksReal: (text: string) => boo
   if (head.token !== undefined) found(head.token)
   const protocols = readProtocols(call.upgrade?.protocols ?? [], found)
   const query = readQuery(call.query, tokenNames(call), found)
-  // a token that stands twice is no less secret the second time
-  if (protocols.some(name => name === token || looksReal(name))) throw new SoakpError('real_key_sent')
+  // a token that stands twice, in whatever words, is no less secret the second time
+  if (protocols.some(name => (token !== undefined && name.includes(token)) || looksReal(name))) throw new SoakpError('real_key_sent')
   return { head: { ...head, token, asDpop, proof }, protocols, query }
 }
 
