@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { type SourceFile, sourceFiles } from './support/source-files.js'
 
@@ -158,6 +160,18 @@ t.test('a file that grows past 300 lines is split, or says why not', async t => 
     Object.keys(long).filter(path => !files.some(file => file.path === path && file.lines > 300)),
     [],
     'and the list of reasons holds nothing else',
+  )
+})
+
+t.test('what programs outside src/ load of it is there: no compiler looks at them', async t => {
+  const programs = ['bin', 'docker'].flatMap(folder => readdirSync(folder).map(name => join(folder, name)))
+  const loaded = programs
+    .filter(path => /\.m?js$/.test(path))
+    .flatMap(path => [...readFileSync(path, 'utf8').matchAll(/dist\/(src\/[\w./-]+)\.js/g)].map(([, file]) => `${file}.ts`))
+  t.ok(loaded.length > 2)
+  t.same(
+    loaded.filter(path => !files.some(file => file.path === path)),
+    [],
   )
 })
 
