@@ -3,9 +3,9 @@ import { endpoint, json, under } from './endpoints.js'
 import { commonInference } from './endpoints-openai.js'
 import { withFallbacks } from './openai-row.js'
 import type { Dialect, Endpoint, Usage } from './provider.js'
-import * as own from './resources-others.js'
+import * as own from './resources/others.js'
 import { providerRow } from './row.js'
-import { assemblyaiSockets } from './sockets.js'
+import { assemblyaiSockets } from './sockets/sockets.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
 
 /** A finished transcript says how long the sound was; LeMUR counts tokens. */

@@ -4,7 +4,7 @@ import { commonCredential, commonInference, openaiRows } from './endpoints-opena
 import { messages } from './openai-row.js'
 import type { Endpoint } from './provider.js'
 import { providerRow } from './row.js'
-import { azureSockets } from './sockets.js'
+import { azureSockets } from './sockets/sockets.js'
 
 /** What a deployment does. The deployment's name stands for the model: what a body says of one is not heeded there. */
 const deploymentRows: readonly Endpoint[] = [

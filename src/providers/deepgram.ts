@@ -1,7 +1,7 @@
 import { endpoint } from './endpoints.js'
 import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
 import { providerRow } from './row.js'
-import { deepgramSockets } from './sockets.js'
+import { deepgramSockets } from './sockets/sockets.js'
 import { count, type Json, noUsage, object, unitsOf } from './usage.js'
 
 /** The tokens of what reads a text: summaries, topics, intents, sentiments. */

@@ -1,7 +1,7 @@
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, under } from './endpoints.js'
 import type { Dialect, Provider, Usage } from './provider.js'
-import { documents } from './resources-others.js'
+import { documents } from './resources/others.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
 
 /** Characters, where the call asked for them with `show_billed_characters`; else they are counted in the request. */

@@ -1,8 +1,8 @@
 import { endpoint, json } from './endpoints.js'
 import type { Dialect, Endpoint, ModelPlace, Usage } from './provider.js'
-import * as own from './resources-others.js'
+import * as own from './resources/others.js'
 import { providerRow } from './row.js'
-import { elevenlabsSockets } from './sockets.js'
+import { elevenlabsSockets } from './sockets/sockets.js'
 import { noUsage, object, unitsOf } from './usage.js'
 
 /** Transcripts say how long the sound was; speech is counted by the head of its reply. */

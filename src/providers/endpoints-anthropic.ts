@@ -1,8 +1,8 @@
 import { openaiDialect } from './dialect-openai.js'
 import { endpoint, fallbackModels, inPath, json } from './endpoints.js'
 import type { Endpoint } from './provider.js'
-import * as own from './resources-anthropic.js'
-import { chatMade } from './resources-openai.js'
+import * as own from './resources/anthropic.js'
+import { chatMade } from './resources/openai.js'
 
 // an advisor tool and a chain of fallbacks name models of their own
 export const messageModels = [...json('/model', '/tools/*/model'), ...fallbackModels]

@@ -1,6 +1,6 @@
 import { endpoint, inBodyOrForm, inPath, json } from './endpoints.js'
 import type { Endpoint } from './provider.js'
-import * as own from './resources-openai.js'
+import * as own from './resources/openai.js'
 
 const chatModels = json('/model', '/models/*', '/moderation/model')
 const responseModels = json('/model', '/models/*', '/tools/*/model', '/moderation/model')

@@ -1,6 +1,6 @@
 import { endpoint, inPath } from './endpoints.js'
 import type { Dialect, Endpoint } from './provider.js'
-import * as own from './resources-others.js'
+import * as own from './resources/others.js'
 import { providerRow } from './row.js'
 
 /** What a model counts, if anything, is its own: nothing is read but what the head states. */

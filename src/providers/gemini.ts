@@ -3,8 +3,8 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, inPath, json, under } from './endpoints.js'
 import { commonAccount, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
-import * as own from './resources-gemini.js'
-import { geminiSockets } from './sockets.js'
+import * as own from './resources/gemini.js'
+import { geminiSockets } from './sockets/sockets.js'
 
 const generate: readonly ModelPlace[] = [...inPath, ...json('/model')]
 const count: readonly ModelPlace[] = [...generate, ...json('/generateContentRequest/model', '/generate_content_request/model')]

@@ -2,7 +2,7 @@ import { openaiDialect, openaiError } from './dialect-openai.js'
 import { endpoint, inBodyOrForm, json, under } from './endpoints.js'
 import { common, openaiCompatible, withoutIncludeUsage } from './openai-row.js'
 import type { Dialect, Endpoint } from './provider.js'
-import * as own from './resources-others.js'
+import * as own from './resources/others.js'
 import { noUsage, object, unitsOf } from './usage.js'
 
 /** Its errors lie flat. Source: the schema by which @ai-sdk/mistral reads them. Audio is billed by its length, and what is read from pages by their number. */

@@ -1,7 +1,7 @@
 import { endpoint, inBodyOrForm, json, under } from './endpoints.js'
 import { common, messages, openaiCompatible, slashed, withoutIncludeUsage } from './openai-row.js'
 import type { Endpoint } from './provider.js'
-import { xaiSockets } from './sockets.js'
+import { xaiSockets } from './sockets/sockets.js'
 import { beginsWith, statedError } from './stated-error.js'
 
 export const groq = openaiCompatible({

@@ -4,7 +4,7 @@ import { endpoint, fallbackModels, json } from './endpoints.js'
 import { messagesInference } from './endpoints-anthropic.js'
 import { commonAccount, commonCredential, commonInference } from './endpoints-openai.js'
 import type { Endpoint, ModelPlace, Provider } from './provider.js'
-import { messageBatches } from './resources-anthropic.js'
+import { messageBatches } from './resources/anthropic.js'
 import { providerRow } from './row.js'
 
 type Row = Pick<Provider, 'id' | 'title' | 'origin' | 'keyHints' | 'endpoints'> & Partial<Provider> & { readonly compatiblePath: string }

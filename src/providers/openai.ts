@@ -2,7 +2,7 @@ import { openaiDialect } from './dialect-openai.js'
 import { endpoint, under } from './endpoints.js'
 import { openaiRows } from './endpoints-openai.js'
 import type { Provider } from './provider.js'
-import { openaiSockets } from './sockets.js'
+import { openaiSockets } from './sockets/sockets.js'
 
 export const openai: Provider = {
   id: 'openai',

@@ -1,7 +1,7 @@
 import type { MaybePromise } from '../lib/maybe.js'
 import type { Secret } from '../lib/secret.js'
-import type { Ownership } from './resource.js'
-import type { SocketEndpoint } from './socket.js'
+import type { Ownership } from './resources/resource.js'
+import type { SocketEndpoint } from './sockets/socket.js'
 import type { Usage, UsageCount, UsageUnit } from './usage-counts.js'
 
 export { type ExtraCount, extraCounts, type ModelPart, type Usage, type UsageCount, type UsageUnit } from './usage-counts.js'

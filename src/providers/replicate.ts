@@ -1,6 +1,6 @@
 import { endpoint, inPath, json } from './endpoints.js'
 import type { Dialect, Endpoint, Usage } from './provider.js'
-import * as own from './resources-others.js'
+import * as own from './resources/others.js'
 import { providerRow } from './row.js'
 import { count, noUsage, object, unitsOf } from './usage.js'
 

@@ -12,7 +12,7 @@ import {
   reservedNames,
 } from '../../src/providers/index.js'
 import type { Dialect, Endpoint, Provider, Usage } from '../../src/providers/provider.js'
-import type { List } from '../../src/providers/resource.js'
+import type { List } from '../../src/providers/resources/resource.js'
 import { readPage } from '../../src/relay/owned/owned-list.js'
 
 /** A reply as its provider documents it, and what was consumed by it. */

@@ -1,5 +1,5 @@
 import { compilePointers, type Found, type Pointers, scanJson } from '../../lib/json-scan.js'
-import type { Made, Way } from '../../providers/resource.js'
+import type { Made, Way } from '../../providers/resources/resource.js'
 import type { OwnedRecord } from '../../stores/records.js'
 import type { Exchange } from '../exchange.js'
 

@@ -1,5 +1,5 @@
 import { compilePointers, type Found, type Pointers, scanJson } from '../../lib/json-scan.js'
-import type { List, Made, Way } from '../../providers/resource.js'
+import type { List, Made, Way } from '../../providers/resources/resource.js'
 
 /** One page of a list, read without being built. */
 export interface Page {

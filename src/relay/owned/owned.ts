@@ -2,7 +2,7 @@ import type { Rules } from '../../access/rules.js'
 import { SoakpError } from '../../errors.js'
 import type { Found } from '../../lib/json-scan.js'
 import { around, type OwnershipPlan } from '../../providers/index.js'
-import type { Condition, Place, Way } from '../../providers/resource.js'
+import type { Condition, Place, Way } from '../../providers/resources/resource.js'
 
 /** Something that a request names. Without a kind it is nobody's, but only one account knows it. */
 export interface Named {

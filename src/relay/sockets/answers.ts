@@ -1,5 +1,5 @@
 import type { Price } from '../../prices/prices.js'
-import type { Conversation, SocketBound } from '../../providers/socket.js'
+import type { Conversation, SocketBound } from '../../providers/sockets/socket.js'
 import type { Ahead, Amounts, Read, Worth } from './ahead.js'
 
 type Answers = Extract<SocketBound, { by: 'answers' }>

@@ -1,6 +1,6 @@
 import { noUsage, onlyUnits, sumUsage } from '../../providers/index.js'
 import { type Dialect, extraCounts, type Usage } from '../../providers/provider.js'
-import type { SocketEndpoint, SocketReader } from '../../providers/socket.js'
+import type { SocketEndpoint, SocketReader } from '../../providers/sockets/socket.js'
 import type { UsageSource } from '../../stores/records.js'
 import { announcesUsage, needlesFor, stringBytes } from '../meter/sniff.js'
 

@@ -4,7 +4,7 @@ import { compilePointers, type Found, type Pointers, scanJson } from '../../lib/
 import { NameSearch } from '../../lib/name-search.js'
 import { type OwnershipPlan, ownershipOf } from '../../providers/index.js'
 import type { Dialect } from '../../providers/provider.js'
-import type { SocketEndpoint } from '../../providers/socket.js'
+import type { SocketEndpoint } from '../../providers/sockets/socket.js'
 import type { GrantRecord } from '../../stores/records.js'
 import { bareModel, judgeModels, modelsOfTarget } from '../body/inspect.js'
 import type { Exchange } from '../exchange.js'

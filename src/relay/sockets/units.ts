@@ -1,4 +1,4 @@
-import type { SocketBound } from '../../providers/socket.js'
+import type { SocketBound } from '../../providers/sockets/socket.js'
 import type { Exchange } from '../exchange.js'
 import type { Ahead, Amounts, Read, Worth } from './ahead.js'
 

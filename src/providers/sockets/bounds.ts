@@ -1,5 +1,5 @@
+import { object } from '../usage.js'
 import type { Conversation, SocketBound } from './socket.js'
-import { object } from './usage.js'
 
 /**
  * OpenAI's Realtime API: 4096 model tokens are the most that an answer may have (`max_output_tokens` of a session or a response), a token is 100 ms heard, 50 ms said

@@ -1,6 +1,6 @@
-import { matchEndpoint } from './match.js'
-import type { Dialect, Provider } from './provider.js'
-import { object } from './usage.js'
+import { matchEndpoint } from '../match.js'
+import type { Dialect, Provider } from '../provider.js'
+import { object } from '../usage.js'
 
 /**
  * Work that a provider does later: how it is made, asked for, and how what it used is read. As data beside the way that makes it, see resource.ts. Paths are relative to the API's

@@ -1,6 +1,6 @@
+import { endpoint } from '../endpoints.js'
+import type { Endpoint } from '../provider.js'
 import { assemblyaiTranscript, mistralBatch, replicatePrediction } from './batch.js'
-import { endpoint } from './endpoints.js'
-import type { Endpoint } from './provider.js'
 import { collection, inJson, type Made, type Ownership } from './resource.js'
 
 const made = (kind: string, at = '/id'): readonly Made[] => [{ kind, at }]

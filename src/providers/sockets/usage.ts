@@ -1,9 +1,9 @@
-import { geminiDialect } from './dialect-gemini.js'
-import { openaiDialect } from './dialect-openai.js'
-import { extraCounts, type Usage, type UsageUnit } from './provider.js'
-import { sumParts } from './samplings.js'
+import { geminiDialect } from '../dialect-gemini.js'
+import { openaiDialect } from '../dialect-openai.js'
+import { extraCounts, type Usage, type UsageUnit } from '../provider.js'
+import { sumParts } from '../samplings.js'
+import { noUsage, object, unitsOf } from '../usage.js'
 import type { SocketReader } from './socket.js'
-import { noUsage, object, unitsOf } from './usage.js'
 
 /** Two counts of different things, one after the other. Units are added where they are of one kind. */
 export function sumUsage(a: Usage | undefined, b: Usage | undefined): Usage | undefined {

@@ -1,6 +1,6 @@
-import { source } from './match.js'
-import { isPlain } from './path.js'
-import type { Endpoint, Provider } from './provider.js'
+import { source } from '../match.js'
+import { isPlain } from '../path.js'
+import type { Endpoint, Provider } from '../provider.js'
 import type { Condition, Ownership, Place, Way } from './resource.js'
 
 /** A way, ready to be asked. */

@@ -1,4 +1,4 @@
-import type { Dialect, Endpoint } from './provider.js'
+import type { Dialect, Endpoint } from '../provider.js'
 
 /** Models of one's own, by dialect: no other account has them. */
 const ownModels: Readonly<Record<string, RegExp>> = {

@@ -1,4 +1,4 @@
-import type { Endpoint, ErrorFacts, Provider, Usage } from './provider.js'
+import type { Endpoint, ErrorFacts, Provider, Usage } from '../provider.js'
 
 /** Reads counts out of one message of the provider. Given and returned is what the whole connection has consumed so far; the same value where the message says nothing new. */
 export type SocketReader = (message: unknown, total: Usage | undefined) => Usage | undefined

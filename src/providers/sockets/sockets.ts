@@ -1,10 +1,10 @@
-import type { ErrorFacts, ModelPlace } from './provider.js'
-import { liveSocket } from './resources-gemini.js'
-import { realtimeSocket, responsesSocket } from './resources-openai.js'
-import { speaking } from './resources-others.js'
+import type { ErrorFacts, ModelPlace } from '../provider.js'
+import { liveSocket } from '../resources/gemini.js'
+import { realtimeSocket, responsesSocket } from '../resources/openai.js'
+import { speaking } from '../resources/others.js'
+import { geminiAnswers, openaiAnswers } from './bounds.js'
 import { type SocketEndpoint, socket } from './socket.js'
-import { geminiAnswers, openaiAnswers } from './socket-bounds.js'
-import { assemblyaiReader, deepgramReader, geminiReader, openaiReader } from './socket-usage.js'
+import { assemblyaiReader, deepgramReader, geminiReader, openaiReader } from './usage.js'
 
 const inQuery = (...names: string[]): ModelPlace[] => names.map(name => ({ in: 'query', name }))
 
