@@ -34,7 +34,7 @@ const assemblyaiDialect: Dialect = {
 const speech = json('/speech_model', '/speech_models/*')
 const gateway = commonInference.filter(row => row.pattern === '/chat/completions')
 
-/** Source: the assemblyai package 4.41, assemblyai.com/docs/api-reference. */
+/** Source: the assemblyai package 4.41, assemblyai.com/docs/api-reference, assemblyai.com/docs/llm-gateway. */
 const endpoints: readonly Endpoint[] = [
   endpoint('inference', 'POST /v2/transcript', { models: speech, owns: own.transcriptsMade }),
   // transcripts and what was uploaded for them are found by an id alone, whoever made them
@@ -67,5 +67,4 @@ export const assemblyai = providerRow({
   sockets: assemblyaiSockets,
   endpoints,
   compatiblePath: '/llm-gateway/v1',
-  unverified: ['its gateway for language models'],
 })

@@ -78,4 +78,5 @@ export const mistral = openaiCompatible({
   keyHints: [{ pattern: /^[A-Za-z0-9]{32}$/ }],
   endpoints: [...under('/v1', mistralRows), endpoint('account', '* /v2/prompts/**'), endpoint('account', '* /v2/skills/**')],
   compatiblePath: '/v1',
+  unverified: ['the form of its keys'],
 })

@@ -11,6 +11,7 @@ export const groq = openaiCompatible({
   keyHints: [{ pattern: /^gsk_[A-Za-z0-9]{40,}$/ }],
   endpoints: under('/openai/v1', [...common, slashed, endpoint('account', '* /fine_tunings/**')]),
   compatiblePath: '/openai/v1',
+  unverified: ['its Responses API'],
 })
 
 const deepseekRows: readonly Endpoint[] = [
