@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -11,9 +11,18 @@ import { probeDns } from '../../../../src/tls/dns/proof/probe.js'
 import { cleanDnsLeftovers, dnsSolver } from '../../../../src/tls/dns/proof/solver.js'
 import { refusal, txtValue } from '../../../contracts/dns-provider.js'
 import { type Bind, lacking, startBind, temporaryFolder } from '../../../support/acme/index.js'
+import { until } from '../../../support/until.js'
 
 const skip = lacking('named', 'nsupdate')
 const folder = temporaryFolder(t)
+
+/** The threads of a process stop one after the other, and go on answering until then. */
+async function freeze(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  const tasks = `/proc/${pid}/task`
+  const stands = (id: string) => /\) T /.test(readFileSync(join(tasks, id, 'stat'), 'utf8'))
+  if (existsSync(tasks)) await until(() => readdirSync(tasks).every(stands), 'every thread to stand still')
+}
 
 /** A challenge whose value tells it from others. */
 function challengeOf(identifier: string, wildcard = false): Challenge {
@@ -286,8 +295,8 @@ t.test('a name server that dies between the write and the clean-up keeps nothing
   const solver = dnsSolver(dnsProvider('rfc2136'), s.options)
   const challenge = challengeOf('example.test')
   await solver.prepare([challenge], s.context)
-  process.kill(s.bind.pid, 'SIGSTOP')
   t.teardown(() => process.kill(s.bind.pid, 'SIGCONT'))
+  await freeze(s.bind.pid)
   await t.rejects(solver.cleanUp([challenge], s.context), { code: 'dns_provider_failed' })
   await solver.close()
   t.match(await cleanDnsLeftovers(dnsProvider, s.options, s.context), { removed: 0, kept: 1 }, 'as long as it does not answer, it is noted')
