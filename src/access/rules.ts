@@ -31,6 +31,8 @@ export interface Rules {
   /** The grant reaches what others made at the provider as well as its own. */
   readonly reachesAll: boolean
   opens(endpoint: EndpointFacts): boolean
+  /** The grant opens it by a pattern, and not only with all of its kind. */
+  names(endpoint: EndpointFacts): boolean
   allowsProvider(provider: string): boolean
   allowsKey(keyId: string): boolean
 }
@@ -53,6 +55,7 @@ function compileRules(grant: RuleFields): Rules {
   const { scope } = grant
   const origins = new Set(grant.origins)
   const providers = new Set(scope.kind === 'providers' ? scope.providers.map(providerId) : [])
+  const isNamed = compilePatterns(grant.endpoints)
   return {
     limitsModels: grant.models.length > 0 || grant.narrowedTo !== undefined,
     allowsModel: compileModels(grant),
@@ -61,7 +64,8 @@ function compileRules(grant: RuleFields): Rules {
     allowsOrigin: origin => origins.has(origin),
     opensInference: opensInference(grant.endpoints),
     reachesAll: grant.endpoints.includes('all-resources'),
-    opens: compileEndpoints(grant.endpoints),
+    opens: compileEndpoints(grant.endpoints, isNamed),
+    names: isNamed,
     allowsProvider: provider => scope.kind !== 'providers' || providers.has(provider),
     allowsKey: keyId => scope.kind !== 'keys' || scope.keys.includes(keyId),
   }
@@ -89,16 +93,22 @@ function opensInference(texts: readonly string[]): boolean {
 /** What stands for a class of endpoints, and `all-resources`, which opens none but lifts ownership off those that are open. */
 const words: ReadonlySet<string> = new Set(['*', 'inference', 'account', 'all-resources'])
 
-function compileEndpoints(texts: readonly string[]): Rules['opens'] {
+function compileEndpoints(texts: readonly string[], isNamed: Rules['names']): Rules['opens'] {
   const everything = texts.includes('*')
   const account = texts.includes('account')
   const all = texts.includes('all-resources')
   const inference = opensInference(texts)
-  const rules = texts.filter(text => !words.has(text)).flatMap(parseEndpointRule)
   return endpoint => {
     if (endpoint.class === 'inference' && inference) return true
     if (endpoint.class === 'new' && everything) return true
     if (endpoint.class === 'account' && account && (all || endpoint.tracked)) return true
+    return isNamed(endpoint)
+  }
+}
+
+function compilePatterns(texts: readonly string[]): Rules['names'] {
+  const rules = texts.filter(text => !words.has(text)).flatMap(parseEndpointRule)
+  return endpoint => {
     if (rules.length === 0) return false
     const closed = endpoint.class !== 'inference' && endpoint.class !== 'new'
     // a path that can be read in several ways must be opened in each of them

@@ -1,4 +1,4 @@
-import { type Rules, rulesOf } from '../access/rules.js'
+import { type EndpointFacts, type Rules, rulesOf } from '../access/rules.js'
 import { SoakpError } from '../errors.js'
 import {
   asSocketProvider,
@@ -11,7 +11,7 @@ import {
   parseAuthScheme,
   pathReadings,
 } from '../providers/index.js'
-import type { AuthScheme, Provider } from '../providers/provider.js'
+import type { AuthScheme, Endpoint, Provider } from '../providers/provider.js'
 import type { GrantRecord, KeyRecord } from '../stores/records.js'
 import type { Call } from './call.js'
 import type { Exchange } from './exchange.js'
@@ -131,6 +131,11 @@ export function authorize(exchange: Exchange, keys: readonly KeyRecord[]): KeyRe
   return key
 }
 
+/** Whether no call of it says which model does its work. */
+function isNameless(endpoint: Endpoint, method: string): boolean {
+  return endpoint.models.length === 0 && isWork(endpoint, method)
+}
+
 /** TRACE is not among them: its reply repeats the request, and so the key. */
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'QUERY', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
@@ -144,18 +149,32 @@ function authorizeEndpoint(exchange: Exchange, route: Route, rules: Rules): void
   if (match.kind === 'endpoint') {
     exchange.endpoint = match.endpoint
     exchange.model = match.model ?? null
-    if (match.endpoint.class === 'inference' && rules.opensInference) return
+    if (match.endpoint.class === 'inference' && rules.opensInference && !(rules.limitsModels && isNameless(match.endpoint, method))) return
   }
   const kind = match.kind === 'endpoint' ? match.endpoint.class : 'new'
   const rowPattern = match.kind === 'endpoint' ? match.endpoint.pattern : undefined
   const tracked = match.kind === 'endpoint' && match.endpoint.owns !== undefined
-  if (rules.opens({ class: kind, rowPattern, tracked, provider: call.provider, method, readings: pathReadings(call.path) })) return
+  const facts: EndpointFacts = { class: kind, rowPattern, tracked, provider: call.provider, method, readings: pathReadings(call.path) }
+  if (kind === 'inference' && rules.opensInference) {
+    if (rules.names(facts)) return
+    throw new SoakpError('model_unknown', 'No call of this endpoint names one.', {
+      hint: openingCommand(grant?.record.id ?? '', grant?.record.endpoints ?? [], call.provider, method, call.path),
+    })
+  }
+  if (rules.opens(facts)) return
   throw new SoakpError('endpoint_not_open', kind === 'new' && exchange.unified ? notSpoken(route.provider) : whyClosed(kind), {
     hint:
       kind === 'account' && tracked
         ? openingWord(grant?.record)
         : openingCommand(grant?.record.id ?? '', grant?.record.endpoints ?? [], call.provider, method, call.path),
   })
+}
+
+const reading: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
+
+/** Whether calls of it are billed with anything. `endpoint`: undefined where soakp does not know it. */
+export function isWork(endpoint: Endpoint | undefined, method: string | undefined): boolean {
+  return !endpoint?.free && (!reading.has(method) || endpoint?.perCall !== undefined)
 }
 
 function whyClosed(kind: string): string {

@@ -7,7 +7,7 @@ import { until } from '../support/until.js'
 // What a grant allows, held against calls that race, and given back where it is due.
 
 t.test('rules of a grant', async t => {
-  const { daemon, upstream, grant } = await makeStage(t, { providers: ['openai', 'anthropic'] })
+  const { daemon, home, upstream, grant } = await makeStage(t, { providers: ['openai', 'anthropic', 'deepl'] })
 
   await t.test('of 60 racing calls under a rate of 10 an hour, exactly 10 leave; the others are told when to come back', async t => {
     const { token } = await grant('--all', '--rate', '10/h')
@@ -62,6 +62,20 @@ t.test('rules of a grant', async t => {
     t.equal((await chat(daemon, token, { model: 'gpt-5' })).status, 200)
     t.equal((await chat(daemon, token, { model: 'gpt-5-mini' })).json().error.code, 'model_not_allowed')
     t.equal((await chat(daemon, token, { model: 'o1' })).json().error.code, 'model_not_allowed')
+  })
+
+  await t.test('where no call names a model, a grant for some models opens nothing that it does not name itself', async t => {
+    const translate = (token: string) =>
+      call(daemon, { path: '/deepl/v2/translate', token, body: JSON.stringify({ text: ['hi'], target_lang: 'DE' }) })
+    t.equal((await translate((await grant('--all')).token)).status, 200)
+    const { token, id } = await grant('--all', '--models', 'gpt-4o-*')
+    const refused = await translate(token)
+    t.equal(refused.status, 403)
+    t.match(refused.text(), /model of this call cannot be told/)
+    t.match(refused.text(), `soakp token set ${id} --endpoints 'inference' 'POST /deepl/v2/translate'`)
+    t.equal((await call(daemon, { path: '/deepl/v2/languages', token })).status, 200, 'what does no work stays open')
+    await home.json(['token', 'set', id, '--endpoints', 'inference', 'POST /deepl/v2/translate'])
+    t.equal((await translate(token)).status, 200)
   })
 
   await t.test('a call may not ask for more output than the grant allows', async t => {

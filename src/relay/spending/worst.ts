@@ -3,12 +3,11 @@ import type { CallFacts } from '../../limits/limits.js'
 import type { AtMost, Prices } from '../../prices/prices.js'
 import type { UsageUnit } from '../../providers/provider.js'
 import type { KeyRecord } from '../../stores/records.js'
+import { isWork } from '../authorize.js'
 import { dialectOf, type Exchange } from '../exchange.js'
 import { mostInputTokens } from './worst-input.js'
 import { worstAsServed } from './worst-tier.js'
 import { mostBilled } from './worst-units.js'
-
-const reading: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 
 /** What limits ask of a call whose body was looked at. Nothing is worked out before a budget asks. */
 export class Facts implements CallFacts {
@@ -32,7 +31,7 @@ export class Facts implements CallFacts {
   worst(quantity: 'microDollars' | 'tokens'): number {
     const exchange = this.#exchange
     const { endpoint, call, grant } = exchange
-    if (endpoint?.free || (reading.has(call.request.method) && !endpoint?.perCall && !call.upgrade)) return 0
+    if (endpoint?.free || (!call.upgrade && !isWork(endpoint, call.request.method))) return 0
     if (endpoint?.bills) return worstBilled(exchange, this.#prices, quantity)
     const most = endpoint?.estimate === undefined ? undefined : this.#mostOnce()
     if (quantity === 'tokens') {
