@@ -108,11 +108,11 @@ function openMemory(): Store {
     ...ledger,
     ...memoryBatches({ ...slices, ...ledger }),
 
-    putPrice: price => {
-      prices.set(`${price.provider}/${price.model} ${price.fromMs}`, structuredClone(price))
+    putPrices: added => {
+      for (const price of structuredClone(added)) prices.set(`${price.provider}/${price.model} ${price.fromMs}`, price)
       generation++
     },
-    listPrices: () => [...prices.values()].sort((a, b) => a.fromMs - b.fromMs),
+    listPrices: () => [...prices].sort(([a, x], [b, y]) => x.fromMs - y.fromMs || (a < b ? -1 : 1)).map(([, price]) => price),
     removePrice: (provider, model) => {
       const gone = [...prices].filter(([, price]) => price.provider === provider && price.model === model)
       for (const [name] of gone) prices.delete(name)

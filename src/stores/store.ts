@@ -165,8 +165,8 @@ export interface Store extends SliceStore, BatchStore {
   /** Forgets entries that were started before `beforeMs`, at most `limit`, oldest first, and none that is in no roll-up; tells how many. Roll-ups stay. */
   pruneEntries(beforeMs: number, limit: number): MaybePromise<number>
 
-  /** Adds it, or replaces the one of that provider, model and time. */
-  putPrice(price: PriceRecord): MaybePromise<void>
+  /** Adds them, each in place of the one of its provider, model and time: all in one commit, or none of them. */
+  putPrices(prices: readonly PriceRecord[]): MaybePromise<void>
   /** Oldest first. */
   listPrices(): MaybePromise<PriceRecord[]>
   /** All of that provider and model, whenever they begin. False: there is none. */

@@ -425,6 +425,37 @@ export function storeContract(t: Test, kind: StoreKind): void {
     t.strictSame(await store.listTimeZones('t3'), [])
   })
 
+  t.test(`${kind.scheme}: of many prices all are set, or none, and each takes the place of the one of its model and time`, async t => {
+    const store = await fresh(t)
+    const rate = (model: string, input: number, fromMs = 0) => ({
+      ...{ provider: 'openai', model, fromMs, createdAtMs: 5 },
+      ...{ rates: { input }, sameAs: null },
+    })
+    const before = await store.policyGeneration()
+    await store.putPrices([rate('one', 1), rate('one', 2, 100), rate('two', 3)])
+    const after = await store.policyGeneration()
+    t.ok(after > before)
+    const broken = {
+      ...rate('four', 9),
+      get rates(): Record<string, number> {
+        throw new Error('cannot be read')
+      },
+    }
+    await t.rejects(async () => store.putPrices([rate('one', 7), rate('three', 8), broken]))
+    t.strictSame(await store.listPrices(), [rate('one', 1), rate('two', 3), rate('one', 2, 100)])
+    t.equal(await store.policyGeneration(), after, 'and nobody is told of a change')
+    await store.putPrices([rate('two', 4), { ...rate('three', 0), rates: null, sameAs: 'openai/one' }])
+    t.same(
+      (await store.listPrices()).map(({ rates }) => rates?.input),
+      [1, null, 4, 2],
+    )
+    t.equal(await store.removePrice('openai', 'one'), true)
+    t.same(
+      (await store.listPrices()).map(({ model }) => model),
+      ['three', 'two'],
+    )
+  })
+
   t.test(`${kind.scheme}: what was made is its first maker's, on each key by itself, until it is forgotten`, async t => {
     const store = await fresh(t)
     const one = anOwned({ endsAtMs: 9 })

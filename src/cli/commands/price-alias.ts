@@ -22,7 +22,7 @@ export function priceAlias(cli: Cli): Command {
         throw new SoakpError('price_not_found', sameAs, { hint: 'set it: soakp price set PROVIDER MODEL --input … --output …' })
       const record = { provider, model, fromMs: 0, rates: null, sameAs, createdAtMs: cli.now() }
       await store.removePrice(provider, model)
-      await store.putPrice(record)
+      await store.putPrices([record])
       cli.result(priceView(record), `${provider}/${model}: ${priceText(record)}`)
     })
 }

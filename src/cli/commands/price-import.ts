@@ -15,7 +15,7 @@ export function priceImport(cli: Cli): Command {
     .action(async (file: string) => {
       const records = await readPrices(file, cli.now())
       const { store } = await cli.open()
-      for (const record of records) await store.putPrice(record)
+      await store.putPrices(records)
       cli.result(records.map(priceView), `${records.length} prices set`)
     })
 }

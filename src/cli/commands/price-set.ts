@@ -30,7 +30,7 @@ export function priceSet(cli: Cli): Command {
       const isFirst = (await store.listPrices()).every(price => price.provider !== provider || price.model !== model)
       const fromMs = from ? momentMs(from, cli.now()) : isFirst ? 0 : cli.now()
       const record = { provider, model, fromMs, rates, sameAs: null, createdAtMs: cli.now() }
-      await store.putPrice(record)
+      await store.putPrices([record])
       cli.result(priceView(record), `${provider}/${model}: ${priceText(record)}`)
     })
 }

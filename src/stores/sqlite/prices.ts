@@ -5,7 +5,7 @@ import type { Transactions } from './transactions.js'
 
 type PriceRow = Omit<PriceRecord, 'rates'> & { readonly rates: string | null }
 
-export function priceQueries(db: Connection, { read, change }: Transactions): Pick<Store, 'putPrice' | 'listPrices' | 'removePrice'> {
+export function priceQueries(db: Connection, { read, change }: Transactions): Pick<Store, 'putPrices' | 'listPrices' | 'removePrice'> {
   const put = db.prepare(
     `INSERT INTO prices (provider, model, fromMs, rates, sameAs, createdAtMs) VALUES (@provider, @model, @fromMs, @rates, @sameAs, @createdAtMs)
      ON CONFLICT (provider, model, fromMs) DO UPDATE SET rates = excluded.rates, sameAs = excluded.sameAs, createdAtMs = excluded.createdAtMs`,
@@ -15,9 +15,9 @@ export function priceQueries(db: Connection, { read, change }: Transactions): Pi
   )
   const remove = db.prepare('DELETE FROM prices WHERE provider = ? AND model = ?')
   return {
-    putPrice: price =>
+    putPrices: prices =>
       change(() => {
-        put.run({ ...price, rates: price.rates === null ? null : JSON.stringify(price.rates) })
+        for (const price of prices) put.run({ ...price, rates: price.rates === null ? null : JSON.stringify(price.rates) })
       }),
     listPrices: () =>
       read(() => list.all().map(row => ({ ...row, rates: row.rates === null ? null : (JSON.parse(row.rates) as Record<string, number>) }))),
