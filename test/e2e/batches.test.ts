@@ -69,6 +69,19 @@ t.test('a batch of messages is held for with all of its requests, and charged wh
     { model: 'claude-haiku-4-5', inputTokens: 200, outputTokens: 100, costMicroDollars: 350, grantId: id, errorCode: null },
   ])
   await client.messages.batches.create({ requests: asks(10, 400) })
+  // one sampling, an adviser's, and another one: 250 and 40 of its own, of which the counts beside the list leave out a part
+  const sampling = (input_tokens: number, output_tokens: number, model?: string) => ({
+    input_tokens,
+    output_tokens,
+    ...(model && { model }),
+  })
+  const iterations = [sampling(100, 10), sampling(200, 20, 'claude-opus-4-5'), sampling(150, 30)]
+  const advised = () => message('claude-haiku-4-5-20251001', 100, 40, { iterations })
+  provider.end(provider.last(), 'ended', [advised(), advised()])
+  await settled()
+  // 500 at 0.5 and 80 at 2.5 of its own, 400 at 2.5 and 40 at 12.5 of the adviser's
+  t.same(await shown(id), { used: 350 + 450 + 1500, held: 0, lost: 0 }, 'all that ran is summed up, each at its own model’s price')
+  t.match((await lines())[1], { model: 'claude-haiku-4-5', inputTokens: 900, outputTokens: 120, costMicroDollars: 1950 })
 })
 
 t.test('a batch of a file is held for by what was seen of the file, and settled for every model', async t => {

@@ -90,3 +90,57 @@ t.test('a reply is charged once, however often it is read, and one that is put o
   await until(async () => (await standing(gone.id)).used > 0, 'it to be charged')
   t.ok((await standing(gone.id)).used >= 30_000, 'who leaves what goes on by itself is charged all that was held')
 })
+
+t.test(
+  'an interaction that is put off is charged once it has ended, and what a stored answer or a cache took is not charged again',
+  async t => {
+    const stage = await makeStage(t, { providers: ['gemini', 'assemblyai'] })
+    const { daemon, home, upstream } = stage
+    const interaction = (status: string, more: object = {}) => JSON.stringify({ id: 'inter_1', status, model: 'gemini-2.5-flash', ...more })
+    const counts = { total_input_tokens: 100, total_output_tokens: 40, total_thought_tokens: 10, total_tokens: 150 }
+    const lemur = JSON.stringify({ request_id: 'answer_1', response: 'yes', usage: { input_tokens: 1000, output_tokens: 100 } })
+    const cache = JSON.stringify({ name: 'cachedContents/c1', model: 'models/gemini-2.5-flash', usageMetadata: { totalTokenCount: 5000 } })
+    let hasEnded = false
+    upstream.use(async ({ request, body, send }) => {
+      await body()
+      if (request.target.includes('/lemur/')) return send(whole(200, 'application/json', lemur))
+      if (request.target.includes('/cachedContents')) return send(whole(200, 'application/json', cache))
+      const ended = request.method === 'GET' && hasEnded
+      await send(whole(200, 'application/json', ended ? interaction('completed', { usage: counts }) : interaction('in_progress')))
+    })
+    const { id, token } = await stage.grant('--all', '--endpoints', 'inference', 'account')
+    const post = (path: string, body: object) => call(daemon, { path, token, body: JSON.stringify(body) })
+    const read = async (path: string) => {
+      const reply = await call(daemon, { path, token })
+      t.equal(reply.status, 200, path)
+      return reply.json()
+    }
+    const counted = async () => {
+      const own = (await home.entries()).filter(({ grantId }) => grantId === id)
+      return own.filter(({ inputTokens }) => inputTokens > 0).map(entry => [entry.provider, entry.inputTokens, entry.outputTokens])
+    }
+
+    await post('/gemini/v1beta/interactions', { model: 'gemini-2.5-flash', input: 'hi', background: true })
+    t.match(await read('/gemini/v1beta/interactions/inter_1'), { status: 'in_progress' })
+    hasEnded = true
+    for (let times = 0; times < 2; times++) t.match(await read('/gemini/v1beta/interactions/inter_1'), { usage: counts })
+    t.same(await counted(), [], 'whoever reads it is charged nothing')
+    await until(async () => {
+      await withStore(home.dir, store => store.hurryBatches(Date.now()))
+      return (await counted()).length > 0
+    }, 'it to be settled')
+    t.same(await counted(), [['gemini', 100, 50]])
+    t.ok((await home.entries()).some(({ method, costMicroDollars }) => method === 'BATCH' && (costMicroDollars ?? 0) > 0))
+
+    await post('/assemblyai/lemur/v3/generate/task', { final_model: 'anthropic/claude-3-haiku', prompt: 'x', input_text: 'y' })
+    await post('/gemini/v1beta/cachedContents', { model: 'models/gemini-2.5-flash', contents: [{ parts: [{ text: 'hi' }] }] })
+    for (let times = 0; times < 2; times++) {
+      await read('/assemblyai/lemur/v3/answer_1')
+      await read('/gemini/v1beta/cachedContents/c1')
+    }
+    t.same((await counted()).slice(1), [
+      ['assemblyai', 1000, 100],
+      ['gemini', 5000, 0],
+    ])
+  },
+)

@@ -168,8 +168,8 @@ export async function startBatchProvider(): Promise<BatchProvider> {
 }
 
 /** A result of Anthropic's that succeeded. */
-export function message(model: string, input: number, output: number): unknown {
-  const usage = { input_tokens: input, output_tokens: output, service_tier: 'batch' }
+export function message(model: string, input: number, output: number, more: Record<string, unknown> = {}): unknown {
+  const usage = { input_tokens: input, output_tokens: output, service_tier: 'batch', ...more }
   return {
     custom_id: fresh('c'),
     result: { type: 'succeeded', message: { id: fresh('msg_'), type: 'message', model, content: [], usage } },
