@@ -200,7 +200,8 @@ t.test('certificates from a real CA, by command', { skip }, async t => {
     await home.near.json(['cert', 'delete', 'web.example.test', '-y'])
     t.same(await home.near.json(['cert', 'list']), [])
     t.notOk(existsSync(join(home.certs, 'archive/web.example.test')))
-    t.match(await home.near.run(['cert', 'delete', 'web.example.test', '-y']), { code: 66 })
+    for (const gone of [['delete'], ['delete', '-y'], ['revoke']])
+      t.match(await home.near.run(['cert', ...gone, 'web.example.test']), { code: 66 }, 'nothing is asked of what is not there')
   })
 
   t.test('accounts are shown, given a new key, recovered by their key and closed', async t => {

@@ -9,9 +9,9 @@ export function certDelete(cli: Cli): Command {
     .argument('<name>', 'as `soakp cert list` calls it')
     .option('-y, --yes', 'do not ask')
     .action(async (name: string, { yes }: { yes?: boolean }) => {
-      const certsDir = await certsDirToWrite(cli)
+      const [certsDir, { deleteCertificate, partsOf }] = await Promise.all([certsDirToWrite(cli), import('../../tls/life/remove.js')])
+      partsOf(certsDir, name)
       await agreed(cli, yes, `Delete ${name} with its keys and all earlier versions?`, 'This')
-      const { deleteCertificate } = await import('../../tls/life/remove.js')
       const removed = await deleteCertificate(certsDir, name)
       cli.result({ name, removed }, `${name} is deleted; a running daemon serves it no longer`)
     })

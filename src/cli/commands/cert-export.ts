@@ -37,10 +37,9 @@ export function certExport(cli: Cli): Command {
 async function run(cli: Cli, name: string, file: string, options: Options): Promise<void> {
   if (!options.pkcs12 && (options.passwordEnv !== undefined || options.passwordStdin))
     throw new SoakpError('usage', 'Only PKCS #12 has a password: add --pkcs12.')
-  const { liveCertificate } = await import('../../tls/life/live.js')
+  const { liveCertificate, notFound } = await import('../../tls/life/live.js')
   const live = liveCertificate(await certsDirOf(cli), name)
-  if (live === undefined)
-    throw new SoakpError('certificate_not_found', `There is none named ${name}.`, { hint: '`soakp cert list` shows what there is' })
+  if (live === undefined) throw notFound(name)
   const key = readFileSync(live.lineage.files.privkey)
   const format = options.pkcs12 ? 'pkcs12' : options.der ? 'der' : 'combined'
   const bytes = options.pkcs12

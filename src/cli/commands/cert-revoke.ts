@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { SoakpError } from '../../errors.js'
-import { agreed, withKeeper } from '../cert-session.js'
+import { agreed, certsDirToWrite, withKeeper } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { countOption } from '../input/options.js'
 
@@ -28,7 +28,7 @@ export function certRevoke(cli: Cli): Command {
 }
 
 async function run(cli: Cli, name: string, { reason, archived: version, server, yes }: Options): Promise<void> {
-  const [{ revokeCertificate }, { isReason }, { authorityOf }, { revocationReasons }] = await Promise.all([
+  const [{ revokeCertificate, partsOf }, { isReason }, { authorityOf }, { revocationReasons }] = await Promise.all([
     import('../../tls/life/remove.js'),
     import('../../tls/life/record.js'),
     import('../../tls/acme/authorities.js'),
@@ -36,6 +36,7 @@ async function run(cli: Cli, name: string, { reason, archived: version, server, 
   ])
   if (!isReason(reason)) throw new SoakpError('usage', `--reason is one of ${Object.keys(revocationReasons).join(', ')}.`)
   const directoryUrl = server === undefined ? undefined : authorityOf(server).directoryUrl
+  partsOf(await certsDirToWrite(cli), name)
   if (version === undefined)
     await agreed(
       cli,

@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { SoakpError } from '../../errors.js'
 import { certsDirOf } from '../cert-session.js'
 import type { Cli } from '../cli.js'
 import { statusJson, statusText } from '../view/certificate.js'
@@ -10,12 +9,14 @@ export function certShow(cli: Cli): Command {
     .description('show one certificate: how it is renewed, when, why, and what went wrong')
     .argument('<name>', 'as `soakp cert list` calls it')
     .action(async (name: string) => {
-      const [{ statusOf }, { readRecord }] = await Promise.all([import('../../tls/life/status.js'), import('../../tls/life/record.js')])
+      const [{ statusOf }, { readRecord }, { notFound }] = await Promise.all([
+        import('../../tls/life/status.js'),
+        import('../../tls/life/record.js'),
+        import('../../tls/life/live.js'),
+      ])
       const certsDir = await certsDirOf(cli)
       const status = statusOf(certsDir, name, readRecord(certsDir, name), cli.now())
-      if (status.live === undefined && status.record === undefined) {
-        throw new SoakpError('certificate_not_found', `There is none named ${name}.`, { hint: '`soakp cert list` shows what there is' })
-      }
+      if (status.live === undefined && status.record === undefined) throw notFound(name)
       cli.result(statusJson(status), statusText(status))
     })
 }

@@ -84,3 +84,7 @@ export function archived(certsDir: string, name: string, version: number): { rea
     throw new SoakpError('certificate_not_found', `${name} has no version ${version}.`, { cause })
   }
 }
+
+export function notFound(name: string): SoakpError {
+  return new SoakpError('certificate_not_found', `There is none named ${name}.`, { hint: '`soakp cert list` shows what there is' })
+}

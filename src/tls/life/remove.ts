@@ -9,7 +9,7 @@ import { removeOrders } from '../acme/order-files.js'
 import { type RevocationReason, revoke, revokeByKey } from '../acme/revoke.js'
 import { checkLineageName } from '../lineage.js'
 import type { KeeperDeps } from './keeper.js'
-import { archived, fingerprintOf, liveCertificate } from './live.js'
+import { archived, fingerprintOf, liveCertificate, notFound } from './live.js'
 import { withCertificatesLock } from './lock.js'
 import { readRecord, removeRecord, writeRecord } from './record.js'
 
@@ -41,8 +41,7 @@ async function revokeHeld(deps: KeeperDeps, { name, version, reason, directoryUr
   checkLineageName(name)
   const record = readRecord(certsDir, name)
   const live = liveCertificate(certsDir, name)
-  if (live === undefined)
-    throw new SoakpError('certificate_not_found', `There is none named ${name}.`, { hint: '`soakp cert list` shows what there is' })
+  if (live === undefined) throw notFound(name)
   const pem = version === undefined ? live.fullchain : archived(certsDir, name, version).fullchain
   const key = version === undefined ? readFileSync(live.lineage.files.privkey) : archived(certsDir, name, version).key
   const at = directoryUrl ?? record?.state.issuedBy?.directoryUrl
@@ -61,6 +60,17 @@ async function revokeHeld(deps: KeeperDeps, { name, version, reason, directoryUr
   return { fingerprint, serial: new X509Certificate(pem).serialNumber, byThisCall, inService }
 }
 
+/** Folders of a certificate that may be there. */
+const foldersOf = (certsDir: string, name: string) => ['live', 'archive', 'orders'].map(kind => join(certsDir, kind, name))
+
+/** What there is of a certificate: its folders, and the file that says how it is renewed. Throws `certificate_not_found` where there is nothing. */
+export function partsOf(certsDir: string, name: string): string[] {
+  checkLineageName(name)
+  const there = [...foldersOf(certsDir, name), join(certsDir, 'renewal', `${name}.json`)].filter(path => existsSync(path))
+  if (there.length === 0) throw notFound(name)
+  return there
+}
+
 /** Takes a certificate out of service and forgets how it was renewed; keys and all earlier versions go too. Answers what was removed. */
 export function deleteCertificate(certsDir: string, name: string): Promise<string[]> {
   checkLineageName(name)
@@ -69,13 +79,10 @@ export function deleteCertificate(certsDir: string, name: string): Promise<strin
     if (live?.lineage.keptBy === 'other') {
       throw new SoakpError('file_exists', live.lineage.folder, { hint: 'Another program keeps it: remove it with that (certbot delete).' })
     }
-    const paths = [join(certsDir, 'live', name), join(certsDir, 'archive', name), join(certsDir, 'orders', name)]
-    const there = [...paths, join(certsDir, 'renewal', `${name}.json`)].filter(path => existsSync(path))
-    if (there.length === 0)
-      throw new SoakpError('certificate_not_found', `There is none named ${name}.`, { hint: '`soakp cert list` shows what there is' })
+    const there = partsOf(certsDir, name)
     // first what would bring it back
     removeRecord(certsDir, name)
-    for (const path of paths) rmSync(path, { recursive: true, force: true })
+    for (const path of foldersOf(certsDir, name)) rmSync(path, { recursive: true, force: true })
     removeOrders(certsDir, name)
     return there
   })
