@@ -176,6 +176,8 @@ export interface Answer {
   /** The header, or empty. */
   readonly cacheControl: string
   readonly retryAfter: string
+  /** Names in lower case, each with what it says behind it; none that stands several times. */
+  readonly fields: readonly string[]
   /** False: it went on, and was not read further. */
   readonly whole: boolean
 }
@@ -213,6 +215,7 @@ export async function askBytes(pool: Pool, options: AskOptions): Promise<Omit<An
     body: Buffer.concat(pieces),
     cacheControl: String(cacheControl ?? ''),
     retryAfter: String(headers['retry-after'] ?? ''),
+    fields: Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [name, value] : [])),
     whole: size <= mostBytes,
   }
 }

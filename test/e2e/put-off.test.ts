@@ -144,3 +144,66 @@ t.test(
     ])
   },
 )
+
+t.test('what is asked for at fal’s queue is charged once, as its result states, however often that is read', async t => {
+  const stage = await makeStage(t, { providers: ['fal'] })
+  const { daemon, home, upstream } = stage
+  const states = new Map([
+    ['done', {}],
+    ['failed', { error: 'out of memory', error_type: 'runner_error' }],
+  ])
+  const ended = new Set<string>()
+  const asked: string[] = []
+  upstream.use(async ({ request, body, send }) => {
+    const text = String(await body())
+    if (request.method === 'POST') {
+      const id = (JSON.parse(text) as { prompt: string }).prompt
+      return send(whole(200, 'application/json', JSON.stringify({ status: 'IN_QUEUE', request_id: id })))
+    }
+    asked.push(request.target)
+    const [, id = '', isState] = /\/requests\/(\w+)(\/status)?$/.exec(request.target) ?? []
+    if (!isState) return send(whole(200, 'application/json', '{"images":[]}', [['x-fal-billable-units', '3']]))
+    const state = ended.has(id) ? { status: 'COMPLETED', ...states.get(id) } : { status: 'IN_PROGRESS' }
+    await send(whole(ended.has(id) ? 200 : 202, 'application/json', JSON.stringify({ request_id: id, ...state })))
+  })
+  await home.run(['price', 'set', 'fal', 'fal-ai/*', '--credits', '0.02'])
+  const { id, token } = await stage.grant(
+    '--all',
+    '--endpoints',
+    'inference',
+    'account',
+    '--budget',
+    '1usd/d',
+    '--max-cost-per-call',
+    '0.50',
+  )
+  const shown = async () => {
+    const [{ used = 0, held = 0 } = {}] = await home.json<{ used: number; held: number }[]>(['limit', 'show', id])
+    return { used, held }
+  }
+  const make = (name: string) => call(daemon, { path: '/fal/queue/fal-ai/flux/dev', token, body: JSON.stringify({ prompt: name }) })
+  const read = (path: string) => call(daemon, { path: `/fal/queue/fal-ai/flux/requests/${path}`, token })
+  const settled = (open: number) =>
+    until(async () => {
+      await withStore(home.dir, store => store.hurryBatches(Date.now()))
+      return withStore(home.dir, async store => (await store.listBatches({ open: true })).length === open)
+    }, 'it to be settled')
+
+  t.match((await make('done')).json(), { request_id: 'done' })
+  t.equal((await read('done/status')).status, 202)
+  t.same(await shown(), { used: 0, held: 0.5 })
+  ended.add('done')
+  for (let times = 0; times < 2; times++) t.equal((await read('done')).headers['x-fal-billable-units'], '3')
+  await settled(0)
+  await read('done')
+  t.same(await shown(), { used: 0.06, held: 0 }, 'three at two cents')
+  ended.add('failed')
+  await make('failed')
+  await settled(0)
+  t.same(await shown(), { used: 0.06, held: 0 }, 'what failed is not billed')
+  t.ok(asked.every(path => path.includes('/fal-ai/flux/requests/')))
+  t.match(
+    (await home.entries()).filter(({ units }) => units > 0),
+    [{ method: 'BATCH', model: 'fal-ai/flux/dev', units: 3, unit: 'credits', costMicroDollars: 60_000 }],
+  )
+})

@@ -36,6 +36,8 @@ export interface Batch {
   results(id: string, reply: unknown, prefix: string): readonly string[]
   /** Results that stand in the reply itself. */
   inReply?(reply: unknown): readonly unknown[]
+  /** What its results used stands in their head. */
+  readonly inHead?: true
   /** Pointer of the reply within a line of the results. */
   readonly reply: string
 }
@@ -168,6 +170,19 @@ export const assemblyaiTranscript: Batch = {
   state: stateBy('status', ['queued', 'processing'], ['completed', 'error']),
   results: () => [],
   inReply: reply => (text(reply, 'status') === 'completed' ? [{ reply }] : []),
+  reply: '/reply',
+}
+
+/**
+ * https://fal.ai/docs/api-reference/inference-api: whatever of a model is asked for, it is found beneath its owner and its app. What failed has ended with an error, and is not billed.
+ */
+export const falRequest: Batch = {
+  one: {},
+  tail: /(?<=^\/queue\/(?:(?:workflows|comfy)\/)?[^/]+\/[^/]+)(?:\/.*)?$/,
+  ask: id => `/requests/${id}/status`,
+  state: stateBy('status', ['IN_QUEUE', 'IN_PROGRESS'], ['COMPLETED']),
+  results: (id, reply, prefix) => (object(reply)?.error ? [] : [`${prefix}/requests/${id}`]),
+  inHead: true,
   reply: '/reply',
 }
 

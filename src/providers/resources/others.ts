@@ -1,6 +1,6 @@
 import { endpoint } from '../endpoints.js'
 import type { Endpoint } from '../provider.js'
-import { assemblyaiTranscript, mistralBatch, replicatePrediction } from './batch.js'
+import { assemblyaiTranscript, falRequest, mistralBatch, replicatePrediction } from './batch.js'
 import { collection, inJson, type Made, type Ownership } from './resource.js'
 
 const made = (kind: string, at = '/id'): readonly Made[] => [{ kind, at }]
@@ -77,8 +77,12 @@ export const soundNamed: Ownership = {
 }
 
 /** fal: what was asked for at the queue. */
-export const requestsMade: Ownership = { kind: 'request', ways: [{ spec: '*', makes: made('request', '/request_id') }], names: [] }
-export const requests: Ownership = { kind: 'request', root: '/requests', ways: [{ spec: '* /requests/{id}/**' }], names: [] }
+export const requestsMade: Ownership = {
+  kind: 'request',
+  ways: [{ spec: '*', makes: made('request', '/request_id'), batch: falRequest }],
+  names: [],
+}
+export const requests: Ownership = { kind: 'request', root: '/requests', retells: true, ways: [{ spec: '* /requests/{id}/**' }], names: [] }
 
 /** ElevenLabs: most voices are everybody's; one that a grant made is its own. */
 export const elevenlabsVoices: Ownership = {

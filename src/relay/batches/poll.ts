@@ -165,15 +165,17 @@ export function createBatchPoller({ store, vault, outbound, prices, limits, log,
         outbound,
       )
     const state = await get(prefix + batch.ask(record.id), askMs)
-    if (state.status !== 200) return turnedAway(state)
+    // some say 202 of what goes on
+    if (state.status !== 200 && state.status !== 202) return turnedAway(state)
     const reply = parse(state.body)
     const stands = batch.state(reply)
     if (stands !== 'ended') return stands === 'running' ? { kind: 'later' } : { kind: 'silent', why: 'its reply is no such state' }
     const results = new BatchResults(record, batch, dialect, prices)
     for (const path of batch.results(record.id, reply, prefix)) {
-      const answer = await get(path, readMs, piece => results.feed(piece))
+      const answer = await get(path, readMs, piece => batch.inHead || results.feed(piece))
       if (answer.status !== 200) return turnedAway(answer)
-      results.endFile()
+      if (batch.inHead) results.takeHead(answer.fields)
+      else results.endFile()
     }
     for (const result of batch.inReply?.(reply) ?? []) results.feed(Buffer.from(`${JSON.stringify(result)}\n`))
     return { kind: 'ended', use: results.use }

@@ -1,7 +1,7 @@
 import { compilePointers, type Found, type Pointers, scanJson } from '../../lib/json-scan.js'
 import { Lines } from '../../lib/lines.js'
 import type { Charge, Prices } from '../../prices/prices.js'
-import { type Batch, sumUsage } from '../../providers/index.js'
+import { type Batch, statedUsage, sumUsage } from '../../providers/index.js'
 import type { Dialect, Usage } from '../../providers/provider.js'
 import type { BatchRecord } from '../../stores/records.js'
 import { parse } from '../meter/reading.js'
@@ -71,6 +71,13 @@ export class BatchResults {
   endFile(): void {
     this.#lines.end()
     this.#lines = this.#newLines()
+  }
+
+  /** The head of a result that says there what it used. */
+  takeHead(fields: readonly string[]): void {
+    const usage = statedUsage(this.#dialect.usageHeaders ?? {}, fields)
+    if (usage) this.#add(usage, undefined)
+    else this.#unread++
   }
 
   #newLines(): Lines {
