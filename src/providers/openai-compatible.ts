@@ -1,6 +1,7 @@
 import { endpoint, inBodyOrForm, json, under } from './endpoints.js'
 import { common, messages, openaiCompatible, slashed, withoutIncludeUsage } from './openai-row.js'
 import type { Endpoint } from './provider.js'
+import * as own from './resources/others.js'
 import { xaiSockets } from './sockets/sockets.js'
 import { beginsWith, statedError } from './stated-error.js'
 
@@ -50,7 +51,7 @@ export const cerebras = openaiCompatible({
 
 /** Source: docs.x.ai/api-reference. Its Messages API is announced as deprecated. */
 const xaiRows: readonly Endpoint[] = [
-  ...common,
+  ...own.owning(common, { 'POST /chat/completions': own.deferredMade }),
   ...messages,
   endpoint('inference', 'POST /tokenize-text', { models: json('/model') }),
   // speech in and out; neither names a model
@@ -61,7 +62,7 @@ const xaiRows: readonly Endpoint[] = [
     endpoint('inference', `GET /${kind}-models`),
     endpoint('inference', `GET /${kind}-models/*`),
   ]),
-  endpoint('account', '* /chat/deferred-completion/**'),
+  endpoint('account', 'GET /chat/deferred-completion/*', { owns: own.deferred }),
   endpoint('account', '* /custom-voices/**'),
   endpoint('account', '* /collections/**'),
   endpoint('account', '* /documents/**'),

@@ -207,3 +207,39 @@ t.test('what is asked for at fal’s queue is charged once, as its result states
     [{ method: 'BATCH', model: 'fal-ai/flux/dev', units: 3, unit: 'credits', costMicroDollars: 60_000 }],
   )
 })
+
+t.test('a deferred completion of xAI is its maker’s, is counted when it is read, and is not made under a budget', async t => {
+  const stage = await makeStage(t, { providers: ['xai'] })
+  const { daemon, home, upstream } = stage
+  const made: string[] = []
+  const ready: string[] = []
+  upstream.use(async ({ request, body, send }) => {
+    const text = String(await body())
+    if (request.method === 'POST') {
+      made.push(text)
+      return send(whole(200, 'application/json', JSON.stringify({ request_id: `req-${made.length}` })))
+    }
+    if (ready.length === 0) return send(whole(202, 'application/json', ''))
+    if (ready.pop() === 'gone') return send(whole(404, 'application/json', '{"error":"not found"}'))
+    const usage = { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150 }
+    await send(whole(200, 'application/json', JSON.stringify({ id: 'c', object: 'chat.completion', model: 'grok-4', choices: [], usage })))
+  })
+  const grant = (...args: string[]) => stage.grant('--all', '--endpoints', 'inference', 'account', ...args)
+  const make = (token: string) => {
+    const body = { model: 'grok-4', messages: [{ role: 'user', content: 'hi' }], max_tokens: 100, deferred: true }
+    return call(daemon, { path: '/xai/v1/chat/completions', token, body: JSON.stringify(body) })
+  }
+  const read = async (token: string) => (await call(daemon, { path: '/xai/v1/chat/deferred-completion/req-1', token })).status
+  const mine = await grant()
+  t.match((await make(mine.token)).json(), { request_id: 'req-1' })
+  t.equal(await read((await grant()).token), 404, 'another grant’s is nobody’s')
+  t.equal(await read(mine.token), 202)
+  ready.push('gone', 'there')
+  t.same([await read(mine.token), await read(mine.token)], [200, 404])
+  const counted = (await home.entries()).filter(({ usageSource }) => usageSource !== 'none')
+  t.match(counted, [{ method: 'GET', grantId: mine.id, usageSource: 'provider', inputTokens: 100, outputTokens: 50 }])
+  t.equal(counted.length, 1)
+  const limited = await grant('--budget', '1usd/d', '--max-cost-per-call', '0.50')
+  t.match((await make(limited.token)).json(), { error: { code: 'cost_unbounded' } })
+  t.equal(made.length, 1, 'it did not leave')
+})

@@ -36,6 +36,8 @@ export interface Batch {
   results(id: string, reply: unknown, prefix: string): readonly string[]
   /** Results that stand in the reply itself. */
   inReply?(reply: unknown): readonly unknown[]
+  /** What comes of it can be read once only: that is its client's to do, and what it used is counted then. */
+  readonly once?: true
   /** What its results used stands in their head. */
   readonly inHead?: true
   /** Pointer of the reply within a line of the results. */
@@ -183,6 +185,17 @@ export const falRequest: Batch = {
   state: stateBy('status', ['IN_QUEUE', 'IN_PROGRESS'], ['COMPLETED']),
   results: (id, reply, prefix) => (object(reply)?.error ? [] : [`${prefix}/requests/${id}`]),
   inHead: true,
+  reply: '/reply',
+}
+
+/** https://docs.x.ai/developers/advanced-api-usage/deferred-chat-completions */
+export const xaiDeferred: Batch = {
+  one: { by: '/deferred' },
+  once: true,
+  tail: /\/chat\/completions$/,
+  ask: id => `/chat/deferred-completion/${id}`,
+  state: () => undefined,
+  results: () => [],
   reply: '/reply',
 }
 

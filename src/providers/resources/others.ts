@@ -1,6 +1,6 @@
 import { endpoint } from '../endpoints.js'
 import type { Endpoint } from '../provider.js'
-import { assemblyaiTranscript, falRequest, mistralBatch, replicatePrediction } from './batch.js'
+import { assemblyaiTranscript, falRequest, mistralBatch, replicatePrediction, xaiDeferred } from './batch.js'
 import { collection, inJson, type Made, type Ownership } from './resource.js'
 
 const made = (kind: string, at = '/id'): readonly Made[] => [{ kind, at }]
@@ -83,6 +83,21 @@ export const requestsMade: Ownership = {
   names: [],
 }
 export const requests: Ownership = { kind: 'request', root: '/requests', retells: true, ways: [{ spec: '* /requests/{id}/**' }], names: [] }
+
+/** xAI: a completion that is deferred is kept for a day, or until it has been read. */
+export const deferredMade: Ownership = {
+  kind: 'deferred',
+  ways: [
+    { spec: '*', makes: [{ kind: 'deferred', at: '/request_id', days: 1 }], when: [{ at: '/deferred', is: true }], batch: xaiDeferred },
+  ],
+  names: inJson('file', '/messages/*/content/*/file/file_id', '/messages/*/content/*/file_id'),
+}
+export const deferred: Ownership = {
+  kind: 'deferred',
+  root: '/chat/deferred-completion',
+  ways: [{ spec: 'GET /chat/deferred-completion/{id}' }],
+  names: [],
+}
 
 /** ElevenLabs: most voices are everybody's; one that a grant made is its own. */
 export const elevenlabsVoices: Ownership = {

@@ -32,6 +32,9 @@ export class Facts implements CallFacts {
     const exchange = this.#exchange
     const { endpoint, call, grant } = exchange
     if (endpoint?.free || (!call.upgrade && !isWork(endpoint, call.request.method))) return 0
+    // nobody can ask what it used without taking it from its client
+    if (exchange.batch?.batch.once)
+      throw new SoakpError('cost_unbounded', 'What is deferred can be read once only: no budget can wait for it.')
     if (endpoint?.bills) return worstBilled(exchange, this.#prices, quantity)
     const most = endpoint?.estimate === undefined ? undefined : this.#mostOnce()
     if (quantity === 'tokens') {
