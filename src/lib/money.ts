@@ -8,13 +8,16 @@ export function parseDollars(text: string): number | undefined {
   return Number(whole) * microDollarsPerDollar + Number(fraction.padEnd(6, '0'))
 }
 
+const zero = 48
+
 /** As people write it, with two decimals or as many as it takes: `5.00`, `0.0025`. */
 export function formatDollars(microDollars: number): string {
   const size = Math.abs(microDollars)
-  const fraction = String(size % microDollarsPerDollar)
-    .padStart(6, '0')
-    .replace(/0{1,4}$/, '')
-  return `${microDollars < 0 ? '-' : ''}${Math.floor(size / microDollarsPerDollar)}.${fraction}`
+  // the one before keeps the zeros in front
+  const fraction = String(microDollarsPerDollar + (size % microDollarsPerDollar))
+  let end = fraction.length
+  while (end > 3 && fraction.charCodeAt(end - 1) === zero) end--
+  return `${microDollars < 0 ? '-' : ''}${Math.floor(size / microDollarsPerDollar)}.${fraction.slice(1, end)}`
 }
 
 /** For JSON: dollars as a number. Do not add these up. */

@@ -189,6 +189,7 @@ export interface Ending {
 export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, charge: Charge | undefined, at: number): Entry {
   const { call, endpoint } = exchange
   const usage = ending.usage
+  const parts = partsOf(usage)
   return {
     id: call.id,
     attempt: Math.max(1, exchange.attempt),
@@ -210,7 +211,11 @@ export function entryOf(exchange: Exchange, grant: LiveGrant, ending: Ending, ch
     usageSource: ending.usageSource ?? 'none',
     inputTokens: usage?.inputTokens ?? 0,
     outputTokens: usage?.outputTokens ?? 0,
-    ...partsOf(usage),
+    cachedInputTokens: parts.cachedInputTokens,
+    cacheWriteInputTokens: parts.cacheWriteInputTokens,
+    reasoningTokens: parts.reasoningTokens,
+    audioInputTokens: parts.audioInputTokens,
+    audioOutputTokens: parts.audioOutputTokens,
     units: usage?.units ?? 0,
     unit: usage?.unit ?? null,
     costMicroDollars: charge?.microDollars ?? null,
