@@ -6,31 +6,20 @@ import type { SliceStore } from '../stores/slices.js'
 import { type Calendars, createCalendars } from './calendars.js'
 import { Gauges } from './gauges.js'
 import { Hold, type Spent } from './hold.js'
+import { addBudgets, type CallFacts, rulesFor } from './needs.js'
 import { type Parked, parkHold } from './park.js'
 import { type RateState, SlidingWindow } from './rate.js'
 import { stateOf, tighter, withState } from './rate-state.js'
 import { exhausted, tooFast, tooMany } from './refusals.js'
-import { type Asks, asksOf, type LimitedGrant, type ModelRule, type Need, type Plan, planOf, quotasOf, type Rule } from './rules.js'
+import { type Asks, asksOf, type LimitedGrant, type Need, planOf, quotasOf, type Rule } from './rules.js'
 import type { Slice } from './slice.js'
 import { type Changes, createSlices } from './slices.js'
 
 export { Hold, type Spent } from './hold.js'
+export type { CallFacts } from './needs.js'
 export type { Parked } from './park.js'
 export { stateOfRefusal } from './rate-state.js'
 export type { LimitedGrant } from './rules.js'
-
-/** What is known of a call once its body was looked at. */
-export interface CallFacts {
-  readonly keyId: string
-  /** `null`: it names none, or none that can be told. */
-  readonly model: string | null
-  /** It names several, and what each of them can take is known. */
-  readonly models?: readonly string[]
-  /** Calls of this kind can name a model, so that one that cannot be told must not pass a limit on models. */
-  readonly mayNameModel: boolean
-  /** The most it can consume, with the models that `matches` takes, asked for only under a budget. Throws where that has no bound. */
-  worst(quantity: 'microDollars' | 'tokens', matches?: (model: string) => boolean): number
-}
 
 export interface Limits {
   /**
@@ -156,13 +145,13 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
     const key = plan.keys.get(facts.keyId)
     if (plan.budgeted.length === 0 && plan.models.length === 0 && !key) return
     const needs: Need[] = []
-    const own = rulesFor(plan.models, facts)
-    const ofKey = key ? [...key.rules, ...rulesFor(key.models, facts)] : noRules
+    const own = rulesFor(hold, plan.models, facts)
+    const ofKey = key ? [...key.rules, ...rulesFor(hold, key.models, facts)] : noRules
     for (const rule of own) takeGauge(hold, rule, undefined)
     for (const rule of ofKey) takeGauge(hold, rule, facts.keyId)
     for (const rule of own) needs.push(...quotasOf(rule))
-    addBudgets(needs, plan.budgeted, facts)
-    addBudgets(needs, own, facts)
+    addBudgets(hold, needs, plan.budgeted, facts)
+    addBudgets(hold, needs, own, facts)
     const taken = takeCounts(hold, needs, undefined)
     return isPromise(taken) ? taken.then(() => takeOfKey(hold, ofKey, facts)) : takeOfKey(hold, ofKey, facts)
   }
@@ -170,7 +159,7 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
   function takeOfKey(hold: Hold, rules: readonly Rule[], facts: CallFacts): MaybePromise<void> {
     if (rules.length === 0) return
     const needs: Need[] = rules.flatMap(quotasOf)
-    addBudgets(needs, rules, facts)
+    addBudgets(hold, needs, rules, facts)
     return takeCounts(hold, needs, facts.keyId)
   }
 
@@ -229,7 +218,7 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
     admitKey(hold, facts) {
       const key = hold.plan.keys.get(facts.keyId)
       if (!key) return
-      const rules = [...key.rules, ...rulesFor(key.models, facts)]
+      const rules = [...key.rules, ...rulesFor(hold, key.models, facts)]
       for (const rule of rules) takeGauge(hold, rule, facts.keyId)
       return takeOfKey(hold, rules, facts)
     },
@@ -258,26 +247,6 @@ export function createLimits({ store, outage, now, calendars = createCalendars()
     forget: slices.forget,
     takeChanges: slices.takeChanges,
     close: slices.close,
-  }
-}
-
-/** Those that count calls of this model. Throws `model_unknown` where that cannot be told. */
-function rulesFor(rules: Plan['models'], { model, models, mayNameModel }: CallFacts): readonly Rule[] {
-  if (rules.length === 0) return rules
-  if (models) return rules.filter(rule => models.some(rule.matches))
-  if (model !== null) return rules.filter(rule => rule.matches(model))
-  const [rule] = rules
-  if (!mayNameModel || !rule) return []
-  throw new SoakpError('model_unknown', `${rule.whose} is limited, and this call names no model.`)
-}
-
-function addBudgets(needs: Need[], rules: readonly (Rule & Partial<Pick<ModelRule, 'matches'>>)[], facts: CallFacts): void {
-  for (const rule of rules) {
-    for (const counter of rule.budgets) {
-      const { quantity } = counter
-      const amount = quantity === 'calls' ? 1 : facts.worst(quantity, rule.matches)
-      needs.push({ rule, counter, amount })
-    }
   }
 }
 

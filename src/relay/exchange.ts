@@ -250,7 +250,8 @@ function partsOf(usage: Usage | undefined): Parts {
 /** A call that went through although a limit that is only watched would have refused it, or that took more than was held for it. */
 function marked({ hold }: Exchange): ErrorCode | null {
   if (!hold) return null
-  return hold.isOverrun ? 'budget_overrun' : hold.wouldRefuse
+  // where nothing was held, more than that was taken
+  return hold.isOverrun && hold.wouldRefuse !== 'cost_unbounded' ? 'budget_overrun' : hold.wouldRefuse
 }
 
 /** Of a text that a client chose, so much is written down. */

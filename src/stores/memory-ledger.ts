@@ -113,7 +113,7 @@ function added(row: UsageRow, entry: Entry): UsageRow {
     estimated: row.estimated + Number(usageSource === 'estimated'),
     unpriced: row.unpriced + Number(cost === null && usageSource !== 'none'),
     overQuota: row.overQuota + Number(mark === 'quota_exhausted'),
-    overBudget: row.overBudget + Number(mark === 'budget_exhausted'),
+    overBudget: row.overBudget + Number(mark === 'budget_exhausted' || mark === 'cost_unbounded'),
     overrun: row.overrun + Number(mark === 'budget_overrun'),
     inputTokens: row.inputTokens + entry.inputTokens,
     outputTokens: row.outputTokens + entry.outputTokens,

@@ -134,6 +134,17 @@ t.test('in shadow mode nothing is refused', async t => {
   t.match((await home.run(['usage', '--by', 'grant', '--csv'])).stdout, /overQuotaCalls,overBudgetCalls,overrunCalls,costUsd[\s\S]*,2,0,0,/)
   const lines = (await home.run(['usage', 'export', '--code', 'quota_exhausted'])).stdout.trim().split('\n')
   t.equal(lines.length, 2)
+  const budgeted = await grant('--all', '--budget', '1usd/d', '--budget', '1000tokens/d', '--shadow')
+  const unbounded = JSON.stringify({ model: 'gpt-4o-mini', messages: [] })
+  for (let call = 0; call < 2; call++)
+    t.equal((await chat(daemon, budgeted.token, { body: unbounded })).status, 200, 'also what nothing bounds')
+  t.match((await home.entries()).at(-1), { outcome: 'ok', errorCode: 'cost_unbounded' })
+  t.match(await home.json(['usage', '--by', 'grant', '--grant', budgeted.id]), [{ calls: 2, overBudgetCalls: 2, overrunCalls: 0 }])
+  const counters = await home.json<{ limit: string; used: number }[]>(['limit', 'show', budgeted.id])
+  t.ok(
+    counters.every(({ used }) => used > 0),
+    'and is counted',
+  )
 })
 
 function trusting(daemon: Daemon): typeof fetch {

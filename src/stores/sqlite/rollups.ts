@@ -31,9 +31,15 @@ const summed = (name: string) => `CAST(min(total(${name}), ${mostSum}) AS INTEGE
 /** Of an entry, what marks it, where it was neither refused nor cut: see `UsageRow`. */
 export const marks = [
   ['overQuota', 'quota_exhausted'],
-  ['overBudget', 'budget_exhausted'],
+  ['overBudget', 'budget_exhausted', 'cost_unbounded'],
   ['overrun', 'budget_overrun'],
-].map(([name, code]) => [name, `(final AND outcome NOT IN ('refused', 'cut') AND ifnull(errorCode, '') = '${code}')`] as const)
+].map(
+  ([name, ...codes]) =>
+    [
+      name,
+      `(final AND outcome NOT IN ('refused', 'cut') AND ifnull(errorCode, '') IN (${codes.map(code => `'${code}'`).join(', ')}))`,
+    ] as const,
+)
 
 const counted = sums.slice(sums.indexOf('inputTokens'), sums.indexOf('costMicroDollars'))
 
