@@ -21,3 +21,15 @@ export const modelTokenKinds = [
   'audioInputTokens',
   'audioOutputTokens',
 ] as const satisfies readonly (keyof ModelTokens)[]
+
+export function sumModelTokens(a: ModelTokens, b: ModelTokens): ModelTokens {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
+    cacheWriteInputTokens: a.cacheWriteInputTokens + b.cacheWriteInputTokens,
+    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
+    audioInputTokens: a.audioInputTokens + b.audioInputTokens,
+    audioOutputTokens: a.audioOutputTokens + b.audioOutputTokens,
+  }
+}

@@ -1,3 +1,4 @@
+import { sumModelTokens } from '../lib/model-tokens.js'
 import type { ModelPart, Usage } from './provider.js'
 import { count, type Json, noUsage, object } from './usage.js'
 
@@ -82,13 +83,7 @@ export function sumParts(a: readonly ModelPart[], b: readonly ModelPart[]): read
 function bothParts(a: ModelPart, b: ModelPart): ModelPart {
   return {
     model: a.model,
-    inputTokens: a.inputTokens + b.inputTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
-    cacheWriteInputTokens: a.cacheWriteInputTokens + b.cacheWriteInputTokens,
-    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
-    audioInputTokens: a.audioInputTokens + b.audioInputTokens,
-    audioOutputTokens: a.audioOutputTokens + b.audioOutputTokens,
+    ...sumModelTokens(a, b),
     cacheWriteHourTokens: a.cacheWriteHourTokens + b.cacheWriteHourTokens,
     largestInput: Math.max(a.largestInput, b.largestInput),
   }

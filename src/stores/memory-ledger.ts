@@ -1,3 +1,4 @@
+import { sumModelTokens } from '../lib/model-tokens.js'
 import type { Entry, UsageDimension, UsageQuery, UsageRow } from './records.js'
 import type { SliceStore } from './slices.js'
 import type { Store } from './store.js'
@@ -115,13 +116,7 @@ function added(row: UsageRow, entry: Entry): UsageRow {
     overQuota: row.overQuota + Number(mark === 'quota_exhausted'),
     overBudget: row.overBudget + Number(mark === 'budget_exhausted' || mark === 'cost_unbounded'),
     overrun: row.overrun + Number(mark === 'budget_overrun'),
-    inputTokens: row.inputTokens + entry.inputTokens,
-    outputTokens: row.outputTokens + entry.outputTokens,
-    cachedInputTokens: row.cachedInputTokens + entry.cachedInputTokens,
-    cacheWriteInputTokens: row.cacheWriteInputTokens + entry.cacheWriteInputTokens,
-    reasoningTokens: row.reasoningTokens + entry.reasoningTokens,
-    audioInputTokens: row.audioInputTokens + entry.audioInputTokens,
-    audioOutputTokens: row.audioOutputTokens + entry.audioOutputTokens,
+    ...sumModelTokens(row, entry),
     units: unit === null ? row.units : { ...row.units, [unit]: (row.units[unit] ?? 0) + entry.units },
     costMicroDollars: cost === null ? row.costMicroDollars : (row.costMicroDollars ?? 0) + cost,
   }

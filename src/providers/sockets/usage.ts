@@ -1,3 +1,4 @@
+import { sumModelTokens } from '../../lib/model-tokens.js'
 import { geminiDialect } from '../dialect-gemini.js'
 import { openaiDialect } from '../dialect-openai.js'
 import { extraCounts, type Usage, type UsageUnit } from '../provider.js'
@@ -10,13 +11,7 @@ export function sumUsage(a: Usage | undefined, b: Usage | undefined): Usage | un
   if (a === undefined || b === undefined) return a ?? b
   const unit = a.unit ?? b.unit
   return {
-    inputTokens: a.inputTokens + b.inputTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
-    cacheWriteInputTokens: a.cacheWriteInputTokens + b.cacheWriteInputTokens,
-    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
-    audioInputTokens: a.audioInputTokens + b.audioInputTokens,
-    audioOutputTokens: a.audioOutputTokens + b.audioOutputTokens,
+    ...sumModelTokens(a, b),
     ...sumOfExtras(a, b),
     ...(unit === undefined
       ? {}
