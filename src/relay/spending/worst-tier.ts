@@ -22,15 +22,24 @@ export function worstAsServed(price: Price, most: AtMost, body: Buffer | undefin
   return served === undefined ? undefined : Math.max(plainly, served)
 }
 
+/** Parts of their names, and what may hide them in JSON: most bodies have none, and need not be scanned. */
+const mayWish = /tier|Tier|speed|inference_geo|\\u/
+
 /** As `Usage.tier`; empty: as usual; undefined: it cannot be told. */
 function tierOf(body: Buffer | undefined, asked: Headers): string | undefined {
+  const isAsked = wishHeaders.some(name => asked[name] !== undefined)
+  const isWritten = body !== undefined && body.length > 0 && mayWish.test(body.toString('latin1'))
+  return isAsked || isWritten ? namesOf(isWritten ? body : undefined, asked) : ''
+}
+
+function namesOf(body: Buffer | undefined, asked: Headers): string | undefined {
   const names = new Set<string>()
   const note = (text: unknown) => {
     const name = typeof text === 'string' ? text.toLowerCase() : ''
     if (!usual.has(name)) names.add(name)
   }
   for (const name of wishHeaders) for (const value of [asked[name] ?? []].flat()) note(value)
-  if (body && body.length > 0) {
+  if (body) {
     const scan = scanJson(body, wishes)
     if (!scan.ok) return undefined
     for (const { value } of scan.found) note(value)
